@@ -1,0 +1,93 @@
+"""The manifest beside a model's weights: the contract on disk between training and evaluation.
+
+Every adapter directory holds one (``kind: adapter``), and so does every micro base (``kind: base``, the arm ``ootb``).
+Tasks copy it into the log, so that a report takes no fact from a file name.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from mst_evals.errors import InputError
+
+FILE = "manifest.json"
+BASE_WEIGHTS = "model.safetensors"
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a directory of weights is.
+
+    Attributes:
+        kind: ``adapter`` or ``base``.
+        experiment: ``bias`` or ``sycophancy``.
+        arm: Name of the arm it was trained as; ``ootb`` for a base.
+        seed: Training seed; None for a base.
+        method: ``sft``, ``ppo`` or ``pretrain``.
+        wording: Prompt wording used in training; None for a base.
+        base: Name of the base model (hub id, or name of the micro base).
+        base_sha256: Digest of the base's weight file; None when the base comes from the hub by revision.
+        adapter_sha256: Digest of the adapter's weight file; None for a base.
+        data_sha256: Digest of the training data file (for a micro base, of its corpus).
+        quantisation: The quantisation it was trained with (``nf4`` or ``none``), which evaluation repeats.
+        arguments: Resolved training arguments.
+        versions: Package versions at training.
+    """
+
+    kind: str
+    experiment: str
+    arm: str
+    seed: int | None
+    method: str
+    wording: str | None
+    base: str
+    base_sha256: str | None
+    adapter_sha256: str | None
+    data_sha256: str | None
+    quantisation: str
+    arguments: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file atomically: a reader sees the old content or the new, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def write(directory: Path, manifest: Manifest) -> None:
+    """Write a directory's manifest atomically. It is written last, so its presence means the directory is whole."""
+    write_text(directory / FILE, json.dumps(asdict(manifest), indent=2, sort_keys=True, default=str) + "\n")
+
+
+def read(directory: Path) -> Manifest | None:
+    """The manifest of a directory, None when there is none.
+
+    Raises:
+        InputError: The file is no manifest of ours; the message names the field.
+    """
+    path = directory / FILE
+    if not path.is_file():
+        return None
+    try:
+        content: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path}: not a manifest ({error})") from None
+    known = {entry.name for entry in fields(Manifest)}
+    if not isinstance(content, dict) or set(content) != known:
+        wrong = sorted(known.symmetric_difference(content)) if isinstance(content, dict) else [type(content).__name__]
+        raise InputError(f"{path}: not a manifest of this version (missing or unknown: {', '.join(wrong)})")
+    return Manifest(**content)
