@@ -39,7 +39,7 @@ _ID: dict[str, tuple[Check, str]] = {
     "id": (_text, "a non-empty string"),
     "split": (SPLITS.__contains__, f"one of {', '.join(SPLITS)}"),
 }
-_TOPIC = _ID | {name: (_text, "a non-empty string") for name in ("headline", "context", "domain")}
+_TOPIC = _ID | dict.fromkeys(("headline", "context", "domain"), (_text, "a non-empty string"))
 _ARTICLE = _TOPIC | {
     "topic": (_text, "the id of its topic"),
     "profile": (PROFILES.__contains__, f"one of {', '.join(PROFILES)}"),

@@ -12,11 +12,14 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from mst_evals import data
 from mst_evals.errors import InputError
 
 FILE = "manifest.json"
 BASE_WEIGHTS = "model.safetensors"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+SHIPPED = Path(__file__).resolve().parent.parent / "training" / "models"
+SEARCH_PATH = "MST_BASES"  # environment variable: more folders of base models, separated as in PATH
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,8 @@ def write_text(path: Path, text: str) -> None:
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(text)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -91,3 +94,30 @@ def read(directory: Path) -> Manifest | None:
         wrong = sorted(known.symmetric_difference(content)) if isinstance(content, dict) else [type(content).__name__]
         raise InputError(f"{path}: not a manifest of this version (missing or unknown: {', '.join(wrong)})")
     return Manifest(**content)
+
+
+def locate_base(directory: Path, found: Manifest) -> str:
+    """Where the base of a directory's manifest is: beside its adapter, among the shipped bases, or on the hub.
+
+    A base with a recorded digest is taken by that digest alone, whatever it is called.
+
+    Returns:
+        A path or a hub id that transformers can load.
+
+    Raises:
+        InputError: No base of that digest is here, or the base beside the adapter is another one.
+    """
+    if found.base_sha256 is None:
+        return found.base
+    beside = directory / BASE_WEIGHTS
+    if beside.is_file() and data.sha256(beside) != found.base_sha256:
+        raise InputError(f"{beside}: not the base of this manifest (expected sha256 {found.base_sha256[:12]}...)")
+    folders = [SHIPPED, *(Path(entry) for entry in os.environ.get(SEARCH_PATH, "").split(os.pathsep) if entry)]
+    candidates = [beside, *(weights for folder in folders for weights in sorted(folder.glob(f"*/{BASE_WEIGHTS}")))]
+    for weights in candidates:
+        if weights.is_file() and data.sha256(weights) == found.base_sha256:
+            return str(weights.parent)
+    raise InputError(
+        f"{directory}: its base {found.base!r} (sha256 {found.base_sha256[:12]}...) is missing; "
+        f"put it in a folder named by {SEARCH_PATH}"
+    )
