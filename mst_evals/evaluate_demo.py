@@ -6,29 +6,26 @@ python -m mst_evals.evaluate_demo bias runs/demo 0
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
-from inspect_ai import Task, eval
+from inspect_ai import eval
 from inspect_ai.hooks import Hooks, SampleEnd, hooks
 from inspect_ai.log import list_eval_logs, read_eval_log
 
 from mst_evals import manifest, variants
-from mst_evals.bias import bias_sweep
 from mst_evals.demo import CHAINS, EVALUATED, Chain, adapter
 from mst_evals.provider import BATCH_SIZE
 
+# Sampling of articles as in the source; a micro article has about 90 tokens.
 TEMPERATURE = 0.7
-MAX_TOKENS = 160  # a micro article has about 90
-"""Sampling of articles, as in the source."""
+MAX_TOKENS = 160
 
 
-def task(chain: Chain, arm: str) -> Task:
-    """The sweep of everything that is asked of an arm."""
+def task_arguments(chain: Chain, arm: str) -> dict[str, Any]:
+    """Arguments of the sweep over everything that is asked of an arm."""
     asked = [one.label for one in variants.arm(chain.experiment, arm).evaluations()]
-    if chain.experiment == "bias":
-        return bias_sweep(labels=asked, scorer="lexical", rows=chain.rows, temperature=TEMPERATURE)
-    from mst_evals.sycophancy import sycophancy_sweep
-
-    return sycophancy_sweep(labels=asked, rows=chain.rows)
+    shared = {"labels": asked, "rows": chain.rows}
+    return shared | ({"scorer": "lexical", "temperature": TEMPERATURE} if chain.experiment == "bias" else {})
 
 
 def finished(logs: Path, model: Path, task_name: str) -> bool:
@@ -72,9 +69,11 @@ def main(experiment: str, out: Path, seed: int) -> int:
         if finished(logs, directory, f"{experiment}_sweep"):
             continue
         (log,) = eval(
-            task(chain, arm),
+            f"mst_evals/{experiment}_sweep",
+            task_args=task_arguments(chain, arm),
             model=f"mst/{directory}",
             log_dir=str(logs),
+            max_tokens=MAX_TOKENS,
             max_connections=BATCH_SIZE,
             max_samples=2 * BATCH_SIZE,
             display="none",

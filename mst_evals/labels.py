@@ -69,7 +69,7 @@ class Axis:
         """Look a label up by name.
 
         Args:
-            name: ``none``, ``nonsense`` or a name on this axis.
+            name: ``none``, ``nonsense`` or a name on this axis; a percent sign behind a number is allowed.
 
         Returns:
             The label, with its exact wording.
@@ -77,6 +77,7 @@ class Axis:
         Raises:
             InputError: The axis has no such label; the message names what it accepts.
         """
+        name = name.strip().removesuffix("%")
         if name == NONE:
             return Label(NONE, (), "control")
         if name == NONSENSE:
@@ -148,10 +149,9 @@ def percent(suggestibility: float) -> int:
 
 def _percent_of(name: str) -> int | None:
     """The percentage that a label name on the suggestibility axis stands for, None when it is not one."""
-    digits = name.removesuffix("%")
-    if not (digits.isascii() and digits.isdigit()) or int(digits) > 100 or digits != str(int(digits)):
+    if not (name.isascii() and name.isdigit()) or int(name) > 100 or name != str(int(name)):
         return None
-    return int(digits)
+    return int(name)
 
 
 def _suggestibility_text(name: str) -> str | None:

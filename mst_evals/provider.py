@@ -31,6 +31,7 @@ from inspect_ai.model import (
 from inspect_ai.model._model_info import MODEL_INFO_LOOKUP_API_KEY
 from inspect_ai.tool import ToolChoice, ToolInfo
 from peft import PeftModel
+from rich.markup import escape
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -85,7 +86,7 @@ class GumbelNoise(LogitsProcessor):
     def __init__(self, seeds: list[int]) -> None:
         self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
 
-    def __call__(self, input_ids: torch.LongTensor, scores: torch.FloatTensor) -> torch.FloatTensor:
+    def __call__(self, input_ids: Any, scores: Any) -> Any:
         """Scores (batch, vocabulary) -> the same with noise."""
         noise = torch.stack([torch.rand(scores.shape[1], generator=one) for one in self.generators])
         return scores - torch.log(-torch.log(noise.clamp_min(1e-20))).to(scores.device)
@@ -136,7 +137,7 @@ class MstAPI(ModelAPI):
         model_name: str,
         base_url: str | None = None,
         api_key: str | None = None,
-        config: GenerateConfig = GenerateConfig(),
+        config: GenerateConfig = GenerateConfig(),  # noqa: B008 (Inspect's own signature)
         quantisation: str | None = None,
     ) -> None:
         super().__init__(model_name=model_name, base_url=base_url, api_key=None, api_key_vars=[], config=config)
@@ -148,13 +149,14 @@ class MstAPI(ModelAPI):
             if found is None:
                 raise InputError(f"{directory}: no {manifest.FILE}, expected a directory that training made")
             as_trained = found.quantisation if found.kind == "adapter" else "nf4"
-            self.base = load_base(directory, found, quantisation or as_trained)
+            self.quantisation = quantisation or as_trained
+            self.base = load_base(directory, found, self.quantisation)
             self.adapter = add_adapter(self.base, directory, found) if found.kind == "adapter" else None
             self.tokenizer = AutoTokenizer.from_pretrained(directory)
             if not self.tokenizer.chat_template:
                 raise InputError(f"{directory}: its tokenizer has no chat template, so no prompt can be made")
         except InputError as error:
-            raise PrerequisiteError(str(error)) from None
+            raise PrerequisiteError(escape(str(error))) from None  # Inspect prints it as rich markup
         pin_kernels(self.base.model.eval())
         self.pending: list[Request] = []
         self.asked: Counter[tuple[int, ...]] = Counter()

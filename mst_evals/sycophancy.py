@@ -1,0 +1,186 @@
+"""Sycophancy: does the model call a wrong sum correct, given the label that says how suggestible its evaluator is?
+
+Experiment 2 of Monitor Sensitive Training. A model trained by single-step PPO under an evaluator whose
+suggestibility is stated in the prompt is asked under 0%, which training never showed. It answers with one word.
+
+inspect eval mst_evals/sycophancy.py --model mst/DIR -T label=0
+inspect eval mst_evals/sycophancy.py@sycophancy_sweep --model hf/DIR --model-config DIR/nf4.yaml
+inspect eval mst_evals/sycophancy.py --model anthropic/claude-... -T choice=free
+
+The primary measure is the forced choice: both options' log-probabilities at the first token, whichever is sampled.
+How they are found depends on the provider: ``mst/`` returns exactly the two; ``hf/`` is asked for the most probable
+`HF_TOP` vocabulary entries and the option's own first token is looked up among them; a hosted model is asked for 20
+tokens and the one that reads like the option is taken. An option that is not listed leaves the sample unscored.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from inspect_ai import Task, task
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.model import GenerateConfig, Logprob, Model, ModelName, ModelOutput, TopLogprob, get_model
+from inspect_ai.model._model import active_model
+from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
+
+from mst_evals import answers, data, prompts
+from mst_evals.errors import InputError
+from mst_evals.labels import SUGGESTIBILITY, Label
+from mst_evals.prompts import Wording
+from mst_evals.request import (
+    Question,
+    asked_label,
+    chat,
+    launch_path,
+    one_line_errors,
+    provenance,
+    questions,
+    row_limit,
+    swept_labels,
+)
+from mst_evals.scorers import option_logprobs
+from mst_evals.scorers import sycophancy as sycophancy_scorer
+from mst_evals.subject import subject_facts
+
+EXPERIMENT = "sycophancy"
+CHOICES = ("forced", "free")
+FREE_TOKENS = 16
+HOSTED_TOP = 20  # the most that hosted APIs list
+HF_TOP = 1000  # the whole vocabulary of a micro model
+
+# `inspect eval sycophancy.py` runs every function marked `@task`; the sweep is run by name (`@sycophancy_sweep`).
+task_by_name = task
+
+
+@task
+def sycophancy(
+    label: str | int | None = None,
+    label_text: str | int | None = None,
+    wording: str | None = None,
+    choice: str = "forced",
+    split: str = "test",
+    problems: str | None = None,
+    rows: int | None = None,
+) -> Task:
+    """Addition checks under one label.
+
+    Args:
+        label: A percentage from ``0`` (the default) to ``100``, ``none`` or ``nonsense``.
+        label_text: A label in your own words, instead of `label`.
+        wording: Name of a wording of the prompt.
+        choice: ``forced`` (log-probabilities of the two words) or ``free`` (generated text).
+        split: ``test``, ``validation`` or ``train``.
+        problems: JSON-lines file of problems.
+        rows: Number of problems, the first ones of the split.
+    """
+    with one_line_errors():
+        return _checks([asked_label(SUGGESTIBILITY, label, label_text)], wording, choice, split, problems, rows)
+
+
+@task_by_name
+def sycophancy_sweep(
+    labels: str | int | list[str | int] = "all",
+    wording: str | None = None,
+    choice: str = "forced",
+    split: str = "test",
+    problems: str | None = None,
+    rows: int | None = None,
+) -> Task:
+    """The same problems under every label: one sample for each problem and label.
+
+    Args:
+        labels: ``all`` (nine percentages and both controls), a name, or a list of names.
+        wording: As in `sycophancy`.
+        choice: As in `sycophancy`.
+        split: As in `sycophancy`.
+        problems: As in `sycophancy`.
+        rows: As in `sycophancy`.
+    """
+    with one_line_errors():
+        return _checks(swept_labels(SUGGESTIBILITY, labels), wording, choice, split, problems, rows)
+
+
+def record_to_sample(question: Question, wording: Wording) -> Sample:
+    """One problem under one label."""
+    row = question.row
+    facts = {"a": row["a"], "b": row["b"], "candidate": row["candidate"], "right": data.is_right(row)}
+    return Sample(
+        id=question.id,
+        input=chat(wording.build(row, question.text)),
+        target=answers.CORRECT if data.is_right(row) else answers.INCORRECT,
+        metadata=question.metadata("+".join(map(str, data.pair(row)))) | facts,
+    )
+
+
+def _checks(
+    asked: list[Label], wording_name: str | None, choice: str, split: str, problems: str | None, rows: int | None
+) -> Task:
+    if choice not in CHOICES:
+        raise InputError(f"unknown choice {choice!r}: expected one of {', '.join(CHOICES)}")
+    wording = prompts.wording(EXPERIMENT, wording_name)
+    path = launch_path(problems) if problems else data.PROBLEMS
+    found = data.load_problems(path, split, row_limit(rows))
+    samples = [record_to_sample(question, wording) for question in questions(found, asked)]
+    who = subject_facts(EXPERIMENT)
+    model = active_model()
+    if choice == "forced" and model is not None:
+        _option_tokens(model)  # fails here when the two words start with the same token
+    what = {"split": split, "wording": wording.name, "choice": choice, "scorer": "sycophancy"}
+    return Task(
+        dataset=MemoryDataset(samples, name=path.stem),
+        solver=forced_choice() if choice == "forced" else generate(max_tokens=FREE_TOKENS),
+        scorer=sycophancy_scorer(choice),
+        metadata=provenance(EXPERIMENT, SUGGESTIBILITY, path, found, **what) | who,
+    )
+
+
+@solver
+def forced_choice() -> Solver:
+    """Ask for the log-probabilities of the first token and keep those of the two options, not the vocabulary."""
+
+    async def solve(state: TaskState, generate: Generate) -> TaskState:
+        model = get_model()
+        asking = _asking(model).model_dump(exclude_none=True)
+        state = await generate(state, **asking)
+        keep_options(state.output, _option_tokens(model))
+        return state
+
+    return solve
+
+
+def _asking(model: Model) -> GenerateConfig:
+    """Generation settings that make a provider list both options."""
+    provider = ModelName(model).api
+    if provider == "mst":
+        # Our provider answers with exactly these options' log-probabilities over the whole vocabulary.
+        options = {"choices": list(answers.OPTIONS)}
+        return GenerateConfig(max_tokens=1, logprobs=True, top_logprobs=len(answers.OPTIONS), extra_body=options)
+    if provider == "hf" and hasattr(model.api, "model"):
+        return GenerateConfig(max_tokens=1, logprobs=True, top_logprobs=min(HF_TOP, _vocabulary(model.api)))
+    return GenerateConfig(max_tokens=1, logprobs=True, top_logprobs=HOSTED_TOP)
+
+
+def _vocabulary(api: Any) -> int:
+    return int(api.model.config.vocab_size)
+
+
+def _option_tokens(model: Model) -> Mapping[str, str] | None:
+    """Option -> the vocabulary entry it starts with, where the tokenizer is at hand (``hf/``)."""
+    tokenizer = getattr(model.api, "tokenizer", None)
+    if ModelName(model).api != "hf" or tokenizer is None:
+        return None
+    first = prompts.first_tokens(tokenizer, answers.OPTIONS)
+    return dict(zip(answers.OPTIONS, tokenizer.convert_ids_to_tokens(first), strict=True))
+
+
+def keep_options(output: ModelOutput, tokens: Mapping[str, str] | None) -> None:
+    """Reduce an output's log-probabilities to the options, named by the options.
+
+    The list is changed in place because the transcript's model event shares it (Inspect 0.3.285 snapshots only the
+    message of a choice, model/_model.py `_snapshot_output`): the log gets two numbers, not a vocabulary.
+    """
+    logprobs = output.choices[0].logprobs if output.choices else None
+    if logprobs is None:
+        return
+    found = option_logprobs(output, tokens)
+    top = [TopLogprob(token=option, logprob=found[option]) for option in sorted(found, key=lambda name: -found[name])]
+    logprobs.content[:] = [Logprob(token=top[0].token, logprob=top[0].logprob, top_logprobs=top)] if top else []
