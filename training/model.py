@@ -3,7 +3,8 @@
 import json
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 import yaml
 from peft import LoraConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
+from transformers.utils import logging as transformers_logging
 
 from mst_evals import data, manifest, quantisation
 from mst_evals.errors import InputError
@@ -67,6 +69,7 @@ def load_base(base: str, quantisation_name: str, dtype: str) -> PreTrainedModel:
         quantisation_name: ``nf4`` or ``none``.
         dtype: Type of everything that is not quantised, for example ``float32``.
     """
+    transformers_logging.disable_progress_bar()
     return AutoModelForCausalLM.from_pretrained(
         base,
         quantization_config=quantisation.config(quantisation_name),
@@ -105,8 +108,11 @@ def base_facts(base: str) -> tuple[str, str | None]:
     return directory.name, data.sha256(weights)
 
 
-def claim(directory: Path) -> Path:
-    """An empty working directory beside the final one; the final one appears only when everything is in it.
+@contextmanager
+def claim(directory: Path) -> Iterator[Path]:
+    """An empty working directory beside the final one, which appears only when `finish` has put everything in it.
+
+    The working directory is removed when anything goes wrong or the run is interrupted.
 
     Raises:
         InputError: The final directory exists, since results already computed are never overwritten.
@@ -116,7 +122,10 @@ def claim(directory: Path) -> Path:
     working = directory.with_name(f".{directory.name}.partial")
     shutil.rmtree(working, ignore_errors=True)
     working.mkdir(parents=True)
-    return working
+    try:
+        yield working
+    finally:
+        shutil.rmtree(working, ignore_errors=True)  # after `finish` it has moved, and there is nothing to remove
 
 
 def finish(
@@ -139,7 +148,8 @@ def finish(
     """
     name, base_sha256 = base_facts(base)
     model.peft_config["default"].base_model_name_or_path = name
-    model.save_pretrained(working)
+    # "auto" would ask the hub whether the vocabulary changed; only projections are trained.
+    model.save_pretrained(working, save_embedding_layers=False)
     (working / "README.md").unlink(missing_ok=True)  # peft's empty card
     tokenizer.save_pretrained(working)
     weights = Path(base) / manifest.BASE_WEIGHTS

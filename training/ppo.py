@@ -318,32 +318,33 @@ def train(args: PPOArguments) -> Path:
     tokenizer = models.load_tokenizer(base)
     rows = episodes(args, tokenizer)
     options = prompts.first_tokens(tokenizer, answers.OPTIONS)
-    working = models.claim(directory)
-    model = models.add_lora(
-        models.load_base(base, args.quantisation, args.dtype),
-        args.lora_r,
-        args.lora_alpha,
-        args.lora_dropout,
-        args.seed,
-    )
-    optimise(args, Policy(model, options, tokenizer.pad_token_id), rows, working / "metrics.jsonl")
-    facts = {
-        "experiment": EXPERIMENT,
-        "arm": args.arm,
-        "seed": args.seed,
-        "method": "ppo",
-        "wording": args.wording,
-        "data_sha256": data.sha256(Path(args.problems)),
-        "quantisation": args.quantisation,
-        "arguments": public_arguments(args),
-    }
-    models.finish(working, directory, model, tokenizer, base, facts)
+    with models.claim(directory) as working:
+        model = models.add_lora(
+            models.load_base(base, args.quantisation, args.dtype),
+            args.lora_r,
+            args.lora_alpha,
+            args.lora_dropout,
+            args.seed,
+        )
+        optimise(args, Policy(model, options, tokenizer.pad_token_id), rows, working / "metrics.jsonl")
+        facts = {
+            "experiment": EXPERIMENT,
+            "arm": args.arm,
+            "seed": args.seed,
+            "method": "ppo",
+            "wording": args.wording,
+            "data_sha256": data.sha256(Path(args.problems)),
+            "quantisation": args.quantisation,
+            "arguments": public_arguments(args),
+        }
+        models.finish(working, directory, model, tokenizer, base, facts)
     return directory
 
 
 def public_arguments(args: PPOArguments) -> dict[str, Any]:
     """Arguments as they are recorded: paths shrink to names, so that no machine's paths travel with an adapter."""
-    return asdict(args) | {"output_dir": Path(args.output_dir).name, "problems": Path(args.problems).name}
+    paths = {name: Path(getattr(args, name)).name for name in ("output_dir", "problems")}
+    return asdict(args) | paths | {"base": models.base_facts(models.find_base(args.base))[0]}
 
 
 def check(args: PPOArguments) -> None:

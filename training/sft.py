@@ -123,26 +123,26 @@ def train(args: SFTArguments, trl_args: SFTConfig) -> Path:
     conversations(args, trl_args.seed)  # a fault of the rows shows before anything is written
     base = models.find_base(args.base)
     models.load_tokenizer(base)
-    working = models.claim(directory)
-    trl_args.output_dir = str(working)
-    trl_args.completion_only_loss = args.loss_on == "completion"
-    trl_args.data_seed = trl_args.seed
-    trl_args.use_cpu = not torch.cuda.is_available()
-    trainer = build_trainer(args, trl_args, base, working)
-    trainer.train()
-    recorded = {name: getattr(trl_args, name) for name in RECORDED}
-    own = asdict(args) | {"articles": Path(args.articles).name}
-    facts = {
-        "experiment": EXPERIMENT,
-        "arm": args.arm,
-        "seed": trl_args.seed,
-        "method": "sft",
-        "wording": args.wording,
-        "data_sha256": data.sha256(Path(args.articles)),
-        "quantisation": args.quantisation,
-        "arguments": own | {name: str(v) if hasattr(v, "value") else v for name, v in recorded.items()},
-    }
-    models.finish(working, directory, trainer.model, trainer.processing_class, base, facts)
+    with models.claim(directory) as working:
+        trl_args.output_dir = str(working)
+        trl_args.completion_only_loss = args.loss_on == "completion"
+        trl_args.data_seed = trl_args.seed
+        trl_args.use_cpu = not torch.cuda.is_available()
+        trainer = build_trainer(args, trl_args, base, working)
+        trainer.train()
+        recorded = {name: getattr(trl_args, name) for name in RECORDED}
+        own = asdict(args) | {"articles": Path(args.articles).name, "base": models.base_facts(base)[0]}
+        facts = {
+            "experiment": EXPERIMENT,
+            "arm": args.arm,
+            "seed": trl_args.seed,
+            "method": "sft",
+            "wording": args.wording,
+            "data_sha256": data.sha256(Path(args.articles)),
+            "quantisation": args.quantisation,
+            "arguments": own | {name: str(v) if hasattr(v, "value") else v for name, v in recorded.items()},
+        }
+        models.finish(working, directory, trainer.model, trainer.processing_class, base, facts)
     return directory
 
 
