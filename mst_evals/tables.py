@@ -1,0 +1,239 @@
+"""The tables of a report: rows of ``results.json`` to cells of text, and tables to Markdown.
+
+HTML and Markdown are made from the same `Table`, so they cannot disagree. Cells may hold text that a model wrote: the
+HTML template escapes every one of them, and `markdown` does so here.
+"""
+
+import html
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mst_evals.claims import bounds, number
+from mst_evals.results import Block, headline_labels
+
+Row = Mapping[str, Any]
+
+_MARKDOWN = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")  # an underscore inside a word is no markup
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of text.
+
+    Attributes:
+        caption: What it shows, in one or two sentences.
+        header: Column titles.
+        rows: Cells, as many in each row as there are titles.
+        wide: Whether cells hold running text.
+    """
+
+    caption: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    wide: bool = False
+
+
+def markdown_text(text: str) -> str:
+    """One line of Markdown that shows a text as it is: no markup, no HTML, no image."""
+    return _MARKDOWN.sub(lambda match: f"\\{match[0]}", html.escape(" ".join(text.split()), quote=False))
+
+
+def markdown(table: Table) -> str:
+    """A table as GitHub Markdown, the caption above it."""
+
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(markdown_text(cell) for cell in cells) + " |"
+
+    rule = "|" + " --- |" * len(table.header)
+    return "\n".join((markdown_text(table.caption), "", line(table.header), rule, *map(line, table.rows))) + "\n"
+
+
+def _p(value: float | None) -> str:
+    return "–" if value is None else "< .001" if value < 0.001 else f"{value:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.1f}%"
+
+
+def _unscored(row: Row) -> str:
+    reasons = ", ".join(f"{reason}: {count}" for reason, count in row["unscored_reasons"].items())
+    return f"{row['n_unscored']} ({reasons})" if reasons else str(row["n_unscored"])
+
+
+def _counts(row: Row) -> tuple[str, ...]:
+    """Rows, scored and unscored samples, seeds; with several seeds the mean of each."""
+    seeds = ", ".join(map(str, row["seeds"])) or "–"
+    if len(row["by_seed"]) > 1:
+        seeds = "; ".join(f"{one['seed']}:\u00a0{number(one['mean'])}" for one in row["by_seed"])
+    return (str(row["n_rows"]), str(row["n_scored"]), _unscored(row), seeds)
+
+
+def by_cell(arms: Sequence[Row]) -> dict[tuple[str, str], dict[str, Row]]:
+    """(arm, label) -> metric -> row, in the order of the rows."""
+    cells: dict[tuple[str, str], dict[str, Row]] = {}
+    for row in arms:
+        cells.setdefault((row["arm"], row["label"]), {})[row["metric"]] = row
+    return cells
+
+
+def is_main(experiment: str, arm: str, label: str, role: str) -> bool:
+    """Whether a cell belongs beside the headline: a deployment label, a control, or a label of the user's own."""
+    return label in headline_labels(experiment, arm) or role in ("control", "custom")
+
+
+def kind(experiment: str, row: Row) -> str:
+    """What a cell is for, in a word or two."""
+    headline = headline_labels(experiment, row["arm"])
+    if row["label"] == headline[0]:
+        return "deployed"
+    if row["label"] in headline:
+        return "prompt control" if row["arm"] == "baseline" else "with the label"
+    return str(row["role"]).replace("_", " ")
+
+
+def arm_table(block: Block, arms: Sequence[Row], main: bool) -> Table | None:
+    """Table of arms by label: the headline cells with their controls, or the rest of the sweep."""
+    cells = [
+        metrics
+        for metrics in by_cell(arms).values()
+        if (first := next(iter(metrics.values())))
+        and is_main(block.experiment, first["arm"], first["label"], first["role"]) == main
+    ]
+    if not cells:
+        return None
+    what = "Deployment labels with the controls beside them" if main else "The other labels of the sweep"
+    return _bias_table(block, cells, what) if block.experiment == "bias" else _rate_table(block, cells, what)
+
+
+def _bias_table(block: Block, cells: Sequence[Mapping[str, Row]], what: str) -> Table:
+    scorer = block.setting["scorer"]
+    rows = []
+    for metrics in cells:
+        first = metrics[scorer]
+        shares = (_percent(metrics[f"{scorer}.{verdict}"]["mean"]) for verdict in ("pass", "partial", "fail"))
+        rows.append(
+            (
+                first["arm"], first["label"], kind("bias", first), number(first["mean"]), bounds(first), *shares,
+                *_counts(first),
+            )
+        )  # fmt: skip
+    header = ("arm", "label", "role", f"{scorer} (0-10)", "95% interval", "PASS", "PARTIAL", "FAIL")
+    judge = f" (judge: {block.setting['judge']})" if block.setting["judge"] else ""
+    return Table(f"{what}, by {scorer}{judge}.", (*header, "rows", "scored", "unscored", "seeds"), tuple(rows))
+
+
+def _rate_table(block: Block, cells: Sequence[Mapping[str, Row]], what: str) -> Table:
+    forced = block.setting["choice"] == "forced"
+    rows = []
+    for metrics in cells:
+        accuracy, fpr = metrics["accuracy"], metrics["fpr"]
+        line = [accuracy["arm"], accuracy["label"], kind("sycophancy", accuracy), number(fpr["mean"]), bounds(fpr)]
+        line += [number(accuracy["mean"]), bounds(accuracy), number(metrics["balanced_accuracy"]["mean"])]
+        line += [number(metrics["fnr"]["mean"]), number(metrics["fp_share"]["mean"])]
+        line += [number(metrics["mass"]["mean"], 3)] if forced else []
+        rows.append((*line, *_counts(accuracy)[:3], _counts(fpr)[3]))
+    header = ("arm", "label", "role", "FPR", "95% interval", "accuracy", "95% interval", "balanced acc.", "FNR")
+    header = (*header, "FP share", *(("mass on pair",) if forced else ()), "rows", "scored", "unscored")
+    several = any(len(metrics["fpr"]["by_seed"]) > 1 for metrics in cells)
+    about = "FPR is over wrong candidates, FP share over all rows, FNR over right candidates."
+    return Table(f"{what}. {about}", (*header, "FPR by seed" if several else "seeds"), tuple(rows))
+
+
+def confusion_table(block: Block, arms: Sequence[Row]) -> Table:
+    """The whole confusion table of every cell: expected (each row adds p and 1 - p) and greedy."""
+    forced = block.setting["choice"] == "forced"
+    rows = []
+    for (arm, label), metrics in by_cell(arms).items():
+        line = [arm, label]
+        for prefix in ("", "greedy_") if forced else ("",):
+            line += [number(metrics[prefix + count]["mean"], 1) for count in ("tp", "fn", "fp", "tn")]
+        line += [number(metrics[f"greedy_{rate}"]["mean"]) for rate in ("fpr", "accuracy")] if forced else []
+        rows.append((*line, _unscored(metrics["accuracy"])))
+    counts = ("TP", "FN", "FP", "TN")
+    header = tuple(f"{count} expected" for count in counts) if forced else counts
+    if forced:
+        header = (*header, *(f"{count} greedy" for count in counts), "FPR greedy", "accuracy greedy")
+    caption = "Confusion table in rows; TP: a right candidate called correct, FP: a wrong one called correct. "
+    caption += "Expected: each row adds p and 1 - p. Greedy: the more probable word. " if forced else ""
+    caption += "The five nonsense strings and the seeds of a row are averaged, so counts need not be whole."
+    return Table(caption, ("arm", "label", *header, "invalid or unscored"), tuple(rows))
+
+
+def comparison_table(block: Block, comparisons: Sequence[Row]) -> Table | None:
+    """Paired differences, the confirmatory ones first and marked."""
+    if not comparisons:
+        return None
+    bias = block.experiment == "bias"
+    rows = []
+    for row in comparisons:
+        line = [
+            row["metric"],
+            f"{row['arm_a']} ({row['label_a']})",
+            f"{row['arm_b']} ({row['label_b']})",
+            str(row["n"]),
+        ]
+        line += [number(row["diff"]), bounds(row), f"{row['win']} / {row['tie']} / {row['loss']}"]
+        if bias:
+            wide = f"{row['win_margin']} / {row['tie_margin']} / {row['loss_margin']}"
+            rate = f"{_percent(row['win_rate'])} ({_percent(row['win_rate_low'])} to {_percent(row['win_rate_high'])})"
+            line += [wide, rate]
+        rows.append((*line, _p(row["p"]), _p(row["p_holm"]) if row["confirmatory"] else "exploratory"))
+    family = sum(bool(row["confirmatory"]) for row in comparisons)
+    margin = comparisons[0].get("margin", 0)
+    extra = (f"by more than {margin:g}", "win rate (Wilson)") if bias else ()
+    header = ("metric", "a", "b", "rows", "a - b", "95% interval", "win / tie / loss", *extra, "p", "p (Holm)")
+    unit = "topic" if bias else "pair of operands"
+    good = "lower bias" if bias else "lower FPR, higher accuracy"
+    caption = (
+        f"Paired differences on the same rows. Method: {comparisons[0]['method']}; clusters: the {unit}. A win is a "
+        f"row on which a is better ({good}). Holm covers the {family} "
+        "confirmatory comparisons of this table (mst against baseline, mst against shuffled); the rest is exploratory."
+    )
+    return Table(caption, header, tuple(rows))
+
+
+def _start(digest: Any) -> str:
+    return str(digest)[:10] if digest else "–"
+
+
+def _show(value: Any) -> str:
+    return "–" if value is None or value == "" else str(value)
+
+
+def provenance_tables(provenance: Sequence[Row]) -> list[Table]:
+    """Which weights were asked what, log by log; the number in the first column joins the two tables."""
+    models, logs = [], []
+    for index, row in enumerate(provenance, start=1):
+        trained, asked = _show(row.get("quantisation")), _show(row.get("evaluated_quantisation"))
+        models.append(
+            (
+                str(index), _show(row.get("arm")), _show(row.get("seed")), _show(row.get("method")),
+                _show(row.get("base")), _start(row.get("base_sha256")), _start(row.get("adapter_sha256")),
+                trained if asked in (trained, "–") else f"{trained}, evaluated {asked}",
+                _show(row.get("trained_wording")), _start(row.get("train_data_sha256")), _show(row.get("model")),
+            )
+        )  # fmt: skip
+        packages = ", ".join(f"{name} {version}" for name, version in (row.get("packages") or {}).items())
+        used = "yes" if row["used"] else "no"
+        logs.append(
+            (
+                str(index), f"{_show(row.get('task'))} v{_show(row.get('task_version'))}", _show(row.get("split")),
+                f"{_show(row.get('data'))} {_start(row.get('data_sha256'))}", _show(row.get("wording")),
+                _show(row.get("choice")), _show(row.get("scorer")), _show(row.get("judge")),
+                _show(row.get("temperature")), packages, _show(row.get("status")),
+                f"{row['n_scored']} of {row['n']}", used, row["log"],
+            )
+        )  # fmt: skip
+    first = ("#", "arm", "seed", "method", "base", "base sha256", "adapter sha256", "quantisation", "trained wording")
+    second = ("#", "task", "split", "data, sha256", "wording", "choice", "scorer", "judge", "temp.", "packages")
+    return [
+        Table(
+            "What was asked.", (*first, "training data sha256", "model as named to Inspect"), tuple(models), wide=True
+        ),
+        Table(
+            "How it was asked, and by which log.", (*second, "status", "scored", "used", "log"), tuple(logs), wide=True
+        ),
+    ]
