@@ -211,7 +211,8 @@ class MstAPI(ModelAPI):
         inputs = {"input_ids": ids.to(device), "attention_mask": mask.to(device)}
         options = (batch[0].config.extra_body or {}).get(CHOICES)
         if options:
-            logits = self.base.model(**inputs, logits_to_keep=1).logits[:, -1].float()
+            positions = (inputs["attention_mask"].cumsum(dim=1) - 1).clamp_min(0)
+            logits = self.base.model(**inputs, position_ids=positions, logits_to_keep=1).logits[:, -1].float()
             chosen = prompts.first_tokens(self.tokenizer, tuple(options))
             rows = torch.log_softmax(logits, dim=-1)[:, chosen].tolist()
             for request, logprobs in zip(batch, rows, strict=True):

@@ -5,6 +5,7 @@ imported inside the functions, since this module is read by every `inspect` and 
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -74,6 +75,30 @@ def pin_kernels(model: "torch.nn.Module") -> "torch.nn.Module":
         if isinstance(module, bnb.nn.Linear4bit):
             module.training = True
     return model
+
+
+def restore_adapter(model: "torch.nn.Module", weights: Path) -> None:
+    """Give a model that transformers loaded from an adapter directory its adapter back in float32, in place.
+
+    On a quantised base transformers makes LoRA weights in the compute type, bfloat16, and so rounds the saved ones;
+    peft's own loader, which training and ``mst/`` use, keeps float32.
+
+    Args:
+        model: Model with LoRA layers named ``default``.
+        weights: Its ``adapter_model.safetensors``.
+
+    Raises:
+        InputError: A saved weight has no place in the model.
+    """
+    from safetensors.torch import load_file
+
+    places = dict(model.named_parameters())
+    for name, weight in load_file(weights).items():
+        stem = name.removeprefix("base_model.model.").removesuffix(".weight")
+        place = places.get(f"{stem}.default.weight")
+        if place is None:
+            raise InputError(f"{weights}: weight {name!r} has no place in the loaded model")
+        place.data = weight.to(device=place.device, dtype=weight.dtype)
 
 
 def is_quantised(model: "torch.nn.Module") -> bool:

@@ -50,6 +50,7 @@ def subject_facts(experiment: str) -> dict[str, Any]:
     if found.experiment != experiment:
         raise InputError(f"{directory}: trained for the {found.experiment} experiment, asked by a {experiment} task")
     _match_weights(directory, found)
+    _as_trained(model, directory)
     return _from_manifest(found) | {"evaluated_quantisation": _evaluated_quantisation(model, found)}
 
 
@@ -67,8 +68,6 @@ def _prepare(model: Model) -> None:
     provider, api = ModelName(model).api, model.api
     if provider not in LOCAL_PROVIDERS:
         return
-    if provider == "hf" and hasattr(api, "model") and quantisation.is_quantised(api.model):
-        quantisation.pin_kernels(api.model)
     config = getattr(getattr(api, "model", None), "config", None)
     set_model_info(str(model), ModelInfo(context_length=getattr(config, "max_position_embeddings", None)))
     if provider == "hf" and hasattr(api, "tokenizer"):
@@ -95,6 +94,17 @@ def _match_weights(directory: Path, found: Manifest) -> None:
         path = directory / file
         if digest is not None and path.is_file() and data.sha256(path) != digest:
             raise InputError(f"{path}: the weights are not those its manifest describes (sha256 {digest[:12]}...)")
+
+
+def _as_trained(model: Model, directory: Path) -> None:
+    """Give a quantised ``hf/`` model the kernels and the adapter precision of training."""
+    loaded = getattr(model.api, "model", None)
+    if ModelName(model).api != "hf" or loaded is None or not quantisation.is_quantised(loaded):
+        return
+    quantisation.pin_kernels(loaded)
+    weights = directory / manifest.ADAPTER_WEIGHTS
+    if weights.is_file():
+        quantisation.restore_adapter(loaded, weights)
 
 
 def _evaluated_quantisation(model: Model, found: Manifest) -> str | None:

@@ -160,8 +160,14 @@ class Policy:
         for row, episode in enumerate(batch):
             ids[row, longest - len(episode.ids) :] = torch.tensor(episode.ids)
             mask[row, longest - len(episode.ids) :] = 1
+        positions = (mask.cumsum(dim=1) - 1).clamp_min(0)  # as in `generate`: padding takes up no position
         device = self.model.device
-        output = self.model(input_ids=ids.to(device), attention_mask=mask.to(device), logits_to_keep=1)
+        output = self.model(
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            position_ids=positions.to(device),
+            logits_to_keep=1,
+        )
         return output.logits[:, -1, self.options].float()
 
 
