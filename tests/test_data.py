@@ -125,3 +125,11 @@ def test_sha256_of_a_known_file(tmp_path):
     (tmp_path / "f").write_bytes(b"abc")
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert data.sha256(tmp_path / "f") == digest
+
+
+def test_datasets_are_those_of_their_card():
+    card = (data.DATASETS / "README.md").read_text(encoding="utf-8")
+    rows = [line.split() for line in card.splitlines() if line.endswith(".jsonl")]
+    listed = {name: digest for digest, name in rows}
+    found = {str(path.relative_to(data.DATASETS)): data.sha256(path) for path in data.DATASETS.rglob("*.jsonl")}
+    assert found == listed

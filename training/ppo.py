@@ -46,6 +46,7 @@ class PPOArguments:
     lora_dropout: float = 0.0  # 0.05; with dropout the ratio is not 1 at the first update
     learning_rate: float = 5e-4  # 2e-8
     warmup_steps: int = 5
+    lr_scheduler_type: str = "linear"  # constant or linear: after warm-up, down to 0 at the last step; not given
     total_steps: int = 100  # 1600
     batch_size: int = 128  # 1024: rollouts of one step
     mini_batch_size: int = 64  # 16
@@ -110,6 +111,13 @@ def choice_logprobs(logits: torch.Tensor, temperature: float) -> torch.Tensor:
 def linear(start: float, end: float, fraction: float) -> float:
     """Value at a fraction of a linear schedule, held at its end."""
     return start + (end - start) * min(1.0, fraction)
+
+
+def learning_rate_factor(args: PPOArguments, step: int) -> float:
+    """Share of the peak learning rate at a step (from 0): linear warm-up, then constant or a linear fall to 0."""
+    warm = min(1.0, (step + 1) / max(1, args.warmup_steps))
+    fall = min(1.0, (args.total_steps - step) / max(1, args.total_steps - args.warmup_steps))
+    return warm * (fall if args.lr_scheduler_type == "linear" else 1.0)
 
 
 # --- rows, rollouts and updates -----------------------------------------------------------------------------------
@@ -303,7 +311,7 @@ def optimise(args: PPOArguments, policy: Policy, rows: Sequence[Episode], metric
             temperature = linear(args.temperature_start, args.temperature_end, fraction / args.temperature_anneal)
             entropy_coefficient = linear(args.entropy_start, args.entropy_end, fraction)
             for group in optimizer.param_groups:
-                group["lr"] = args.learning_rate * min(1.0, (step + 1) / max(1, args.warmup_steps))
+                group["lr"] = args.learning_rate * learning_rate_factor(args, step)
             rollout = roll_out(policy, next(batches), temperature, generator)
             stats = update(args, policy, optimizer, rollout, entropy_coefficient, generator)
             schedule = {"step": step + 1, "temperature": temperature, "entropy_coefficient": entropy_coefficient}
@@ -358,6 +366,8 @@ def check(args: PPOArguments) -> None:
     for name in ("lora_r", "total_steps", "batch_size", "mini_batch_size", "num_ppo_epochs"):
         if getattr(args, name) < 1:
             raise InputError(f"--{name} is {getattr(args, name)}, expected at least 1")
+    if args.lr_scheduler_type not in ("constant", "linear"):
+        raise InputError(f"--lr_scheduler_type is {args.lr_scheduler_type!r}, expected constant or linear")
     if args.learning_rate <= 0 or args.temperature_end <= 0 or args.temperature_anneal <= 0:
         raise InputError("--learning_rate, --temperature_end and --temperature_anneal must be positive")
 

@@ -1,0 +1,1 @@
+"""The micro worlds: synthetic text and probes for the small base models of the demo."""
