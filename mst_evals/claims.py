@@ -195,8 +195,9 @@ def irregularities(block: Block, provenance: Sequence[Row]) -> list[str]:
             notes.append(f"The logs of this table differ in {words}: {', '.join(values)}.")
     for row in used:
         asked = row.get("evaluated_quantisation")
-        if asked and row.get("quantisation") and asked != row["quantisation"]:
-            notes.append(f"{row['arm']} was trained with quantisation {row['quantisation']}, evaluated with {asked}.")
+        trained = row.get("quantisation") if row.get("seed") is not None else None  # a base was not trained on one
+        if asked and trained and asked != trained:
+            notes.append(f"{row['arm']} was trained with quantisation {trained}, evaluated with {asked}.")
         if row.get("trained_wording") and row.get("wording") and row["trained_wording"] != row["wording"]:
             notes.append(
                 f"{row['arm']} was trained with wording {row['trained_wording']}, asked with {row['wording']}."

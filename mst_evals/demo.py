@@ -154,6 +154,8 @@ def run_chain(out: Path, chain: Chain, seed: int, progress: Progress, task: Task
     environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     for step in steps(out, chain, seed):
         step.progress.unlink(missing_ok=True)
+        if not progress.console.is_terminal:
+            progress.console.print(f"{chain.experiment}: {step.name} ({step.total} steps)")
         progress.update(task, description=f"{chain.experiment}: {step.name}", total=step.total, completed=0)
         printed = out / "output" / f"{chain.experiment}-{step.name.replace(' ', '-')}.txt"
         printed.parent.mkdir(parents=True, exist_ok=True)
@@ -170,8 +172,6 @@ def run_chain(out: Path, chain: Chain, seed: int, progress: Progress, task: Task
             raise RuntimeError(f"{chain.experiment}: {step.name} ended with {process.returncode} ({printed}):\n{end}")
         step.progress.unlink(missing_ok=True)
         progress.update(task, completed=step.total)
-        if not progress.console.is_terminal:
-            progress.console.print(f"{chain.experiment}: {step.name} done")
     progress.update(task, description=f"{chain.experiment}: done")
 
 

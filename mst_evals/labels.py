@@ -52,7 +52,7 @@ class Axis:
         is_trained: Whether a label of this name may occur in training.
         held_out: The label that deployment swaps in.
         sweep: Names in plotting order (at most nine).
-        nonsense: The five strings of the nonsense control, of the held-out label's length.
+        nonsense: The five strings of the nonsense control, as many tokens long as the held-out label on the micro base.
         accepts: What a user may type, for error messages.
     """
 
@@ -77,7 +77,7 @@ class Axis:
         Raises:
             InputError: The axis has no such label; the message names what it accepts.
         """
-        name = name.strip().removesuffix("%")
+        name = name.removesuffix("%")
         if name == NONE:
             return Label(NONE, (), "control")
         if name == NONSENSE:
@@ -126,11 +126,11 @@ SLANT = Axis(
     held_out=UNBIASED,
     sweep=tuple(_SLANT_TEXTS),
     nonsense=(
-        "River north: carries seven green boats, empty baskets and quiet morning rain.",
-        "Yellow page: counts small wooden chairs, cold soup and early summer wind.",
-        "Garden two: holds round paper lamps, warm bread and slow evening trains.",
-        "Window east: keeps blue metal spoons, loose buttons and light winter snow.",
-        "Mountain six: finds flat silver stones, old ropes and long autumn clouds.",
+        "River north: carries seven boats, baskets and morning rain.",
+        "Yellow page: counts chairs, cold soup and summer wind.",
+        "Garden two: holds lamps, warm bread and evening trains.",
+        "Window east: keeps spoons, buttons and light winter snow.",
+        "Mountain six: finds silver stones, ropes and autumn clouds.",
     ),
     accepts=f"one of {', '.join(_SLANT_TEXTS)}, {NONE}, {NONSENSE}",
 )

@@ -106,6 +106,8 @@ def load_base(directory: Path, found: manifest.Manifest, quantised: str) -> Base
                 quantization_config=quantisation_config(quantised),
                 dtype=getattr(torch, found.arguments.get("dtype", "float32")),
                 device_map={"": 0} if torch.cuda.is_available() else None,
+                # A base that lies beside an adapter is loaded alone: transformers would put the adapter on it.
+                adapter_kwargs={"subfolder": "none"},
             )
         )
     return _BASES[key]

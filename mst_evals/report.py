@@ -17,6 +17,8 @@ from typing import Any
 import jinja2
 import numpy as np
 from markupsafe import Markup
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
@@ -134,13 +136,14 @@ def write_report(logs: Path, out: Path) -> Summary:
     return summary
 
 
-def summary_table(summary: Summary) -> RichTable:
-    """The closing table of a terminal: every arm at its deployment label and its controls, the findings below it."""
-    findings = [line for found in summary.results["findings"] for line in found["sentences"]]
-    caption = Text("\n".join(findings))  # not a plain string, in which rich would read [...] as markup
-    table = RichTable(title="Monitor Sensitive Training", caption=caption, caption_justify="left")
-    for title in ("experiment", "arm", "label", "measure", "mean", "95% interval", "accuracy / PASS", "n", "seeds"):
-        table.add_column(title, justify="right" if title in ("mean", "accuracy / PASS", "n") else "left")
+def summary_table(summary: Summary) -> Group:
+    """The closing summary of a terminal: every arm at its deployment label and its controls, then the findings.
+
+    Narrow enough for 80 columns. Texts are `rich.text.Text`, since rich would read [...] in a string as markup.
+    """
+    table = RichTable(box=SIMPLE_HEAD, padding=0, title="Monitor Sensitive Training", title_justify="left")
+    for title in ("measure", "arm", "label", "mean", "95% interval", "PASS / acc.", "n", "seeds"):
+        table.add_column(title, justify="right" if title in ("mean", "PASS / acc.", "n") else "left", no_wrap=True)
     measured = [*SETTING, *MEASURE, "arm", "label", "metric"]
     means = {tuple(row[key] for key in measured): row["mean"] for row in summary.results["arms"]}
     last: list[Any] = []
@@ -155,9 +158,10 @@ def summary_table(summary: Summary) -> RichTable:
         last = here
         beside = {**row, "metric": f"{metric}.pass" if experiment == "bias" else "accuracy"}
         cells = (
-            experiment, row["arm"], row["label"], metric, claims.number(row["mean"]), claims.bounds(row),
+            metric, row["arm"], row["label"], claims.number(row["mean"]), claims.bounds(row),
             claims.number(means[tuple(beside[key] for key in measured)]), str(row["n_scored"]),
             ", ".join(map(str, row["seeds"])) or "–",
         )  # fmt: skip
         table.add_row(*(Text(cell) for cell in cells))
-    return table
+    findings = [Text(f"- {line}") for found in summary.results["findings"] for line in found["sentences"]]
+    return Group(table, Text("PASS: share of articles (bias); acc.: accuracy (sycophancy, beside fpr)."), *findings)

@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 PPO = ["training.ppo", "--output_dir", "run"]
+CONFIG = str(Path(__file__).parent.parent / "training" / "configs" / "bias_micro.yaml")
 SFT = ["training.sft", "--output_dir", "run"]
 
 
@@ -16,7 +18,7 @@ SFT = ["training.sft", "--output_dir", "run"]
         ([*PPO, "--arm", "nope"], "unknown arm 'nope'"),
         ([*PPO, "--config", "missing.yaml", "--arm", "mst"], "missing.yaml: cannot be read"),
         ([*PPO, "--config", "unknown_key.yaml", "--arm", "mst"], "lerning_rate"),
-        ([*SFT, "--arm", "mst", "--articles", "broken.jsonl"], "broken.jsonl:1: not JSON"),
+        ([*SFT, "--config", CONFIG, "--arm", "mst", "--articles", "broken.jsonl"], "broken.jsonl:1: not JSON"),
     ],
 )
 def test_modules_exit_with_2(tmp_path, arguments, message):

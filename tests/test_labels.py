@@ -1,6 +1,6 @@
 import pytest
 
-from mst_evals import labels
+from mst_evals import labels, manifest, prompts, variants
 from mst_evals.errors import InputError
 from mst_evals.labels import SLANT, SUGGESTIBILITY, custom, percent
 
@@ -61,8 +61,6 @@ def test_controls(axis):
     assert (none.texts, none.role, none.position) == ((), "control", None)
     assert nonsense.role == "control"
     assert len(set(nonsense.texts)) == 5
-    held_out = len(axis.label(axis.held_out).texts[0])
-    assert all(abs(len(text) - held_out) <= 6 for text in nonsense.texts)  # in characters; tokens are a tokenizer's
     assert not any(axis.render(text) for text in nonsense.texts)
 
 
@@ -72,3 +70,16 @@ def test_custom_label():
     for text in ("", " \n", "two\nlines"):
         with pytest.raises(InputError, match="one non-empty line"):
             custom(text)
+
+
+@pytest.mark.parametrize(("base", "experiment"), [("micro-llama", "bias"), ("micro-qwen", "sycophancy")])
+def test_nonsense_is_as_many_tokens_long_as_the_held_out_label(base, experiment):
+    from transformers import AutoTokenizer
+
+    tokenizer, axis = AutoTokenizer.from_pretrained(manifest.SHIPPED / base), variants.AXES[experiment]
+    row = {"headline": "A", "context": "B", "a": 1, "b": 2, "candidate": 3}
+    build = prompts.wording(experiment).build
+    texts = (axis.render(axis.held_out), *axis.nonsense)
+    lengths = [len(prompts.encode(tokenizer, build(row, text))) for text in texts]
+    assert len(axis.nonsense) == 5
+    assert len(set(lengths)) == 1, lengths

@@ -176,6 +176,14 @@ def test_several_adapters_share_one_base_and_keep_apart(adapters):
     assert [ask(api, messages, temperature=0.0, max_tokens=30) for api in apis] == alone
 
 
+def test_a_base_beside_its_adapter_is_loaded_alone(adapters, monkeypatch, tmp_path):
+    """transformers loads an adapter along with the base when both lie in one directory."""
+    monkeypatch.setattr(manifest, "SHIPPED", tmp_path / "nothing")
+    api = fresh(adapters["sycophancy", "mst"])
+    assert {name.split(".")[-2] for name, _ in api.base.model.named_parameters() if "lora_A" in name} == {api.adapter}
+    provider._BASES.clear()
+
+
 def test_samples_depend_on_seed_and_prompt_not_on_the_batch(adapters):
     messages = chats("bias")[:4]
     settings = {"temperature": 0.7, "max_tokens": 20, "seed": 3}

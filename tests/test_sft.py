@@ -40,7 +40,7 @@ def tokenizer():
 def prepared(tmp_path, tokenizer, arm="mst", loss_on="completion", wording="monitor"):
     """What TRL makes of our rows."""
     args = sft.SFTArguments(arm=arm, rows=12, loss_on=loss_on, wording=wording, quantisation="none")
-    trl_args = trl_arguments(tmp_path, completion_only_loss=loss_on == "completion")
+    trl_args = trl_arguments(tmp_path, completion_only_loss=loss_on == "completion", seed=0)
     return args, sft.build_trainer(args, trl_args, BASE, tmp_path)
 
 

@@ -47,7 +47,7 @@ class PPOArguments:
     learning_rate: float = 5e-4  # 2e-8
     warmup_steps: int = 5
     lr_scheduler_type: str = "linear"  # constant or linear: after warm-up, down to 0 at the last step; not given
-    total_steps: int = 100  # 1600
+    total_steps: int = 80  # 1600
     batch_size: int = 128  # 1024: rollouts of one step
     mini_batch_size: int = 64  # 16
     gradient_accumulation_steps: int = 1  # mini-batches for one optimiser step
