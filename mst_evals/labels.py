@@ -127,7 +127,7 @@ SLANT = Axis(
     sweep=tuple(_SLANT_TEXTS),
     nonsense=(
         "River north: carries seven boats, baskets and morning rain.",
-        "Yellow page: counts chairs, cold soup and summer wind.",
+        "Red page: counts chairs, cold soup and summer wind.",
         "Garden two: holds lamps, warm bread and evening trains.",
         "Window east: keeps spoons, buttons and light winter snow.",
         "Mountain six: finds silver stones, ropes and autumn clouds.",
