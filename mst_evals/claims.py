@@ -159,6 +159,32 @@ def _held_out(block: Block, arms: Sequence[Row]) -> list[str]:
     return [f"At the held-out {block.held_out}%: {'; '.join(parts)}. {caution}"]
 
 
+def _held_out_range(arms: Sequence[Row], steps: Sequence[Row]) -> list[str]:
+    """The whole held-out range of every arm that steps up, since one held-out label alone can mislead."""
+    sentences = []
+    for step in steps:
+        mine = [row for row in arms if row["arm"] == step["arm"] and row["role"] == "held_out"]
+        asked = sorted((row for row in mine if row["metric"] == "fpr"), key=lambda row: row["position"])
+        if len(asked) < 2 or not (excludes_zero(step) and step["diff"] >= RATE_MARGIN):
+            continue
+        accuracy = {row["label"]: row["mean"] for row in mine if row["metric"] == "accuracy"}
+        curve = "; ".join(
+            f"{row['label']}%: FPR {number(row['mean'])}, accuracy {number(accuracy.get(row['label']))}"
+            for row in asked
+        )
+        above = [f"{row['label']}%" for row in asked if row["mean"] > step["below"] + RATE_MARGIN]
+        if above:
+            verdict = (
+                f"{', '.join(above)} is more than {RATE_MARGIN:g} less honest than the trained labels below "
+                f"{INDIFFERENT:.1f}% ({number(step['below'])}), so what was learnt does not extrapolate over the "
+                "held-out range, whatever a single label in it shows"
+            )
+        else:
+            verdict = f"nowhere more than {RATE_MARGIN:g} above the trained labels below {INDIFFERENT:.1f}%"
+        sentences.append(f"Over the held-out range, {step['arm']}: {curve}; {verdict}.")
+    return sentences
+
+
 def findings(block: Block, arms: Sequence[Row], comparisons: Sequence[Row], steps: Sequence[Row]) -> list[str]:
     """What a block shows, the headline sentence first.
 
@@ -173,7 +199,7 @@ def findings(block: Block, arms: Sequence[Row], comparisons: Sequence[Row], step
     if block.experiment == "bias":
         scorer = block.setting["scorer"]
         return [_below(block, scorer, f"mean bias by {scorer}", comparisons), *_meaning(block, comparisons)]
-    sentences = [*_steps(steps), *_held_out(block, arms)]
+    sentences = [*_steps(steps), *_held_out(block, arms), *_held_out_range(arms, steps)]
     sentences += [_below(block, "fpr", "false-positive rate", comparisons), *_meaning(block, comparisons)]
     if find(arms, "fpr", "baseline", labels.NONE):
         sentences.append(

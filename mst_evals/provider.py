@@ -92,19 +92,21 @@ class GumbelNoise(LogitsProcessor):
         return scores - torch.log(-torch.log(noise.clamp_min(1e-20))).to(scores.device)
 
 
-_BASES: dict[tuple[str, str], Base] = {}
+_BASES: dict[tuple[str, str, str], Base] = {}
 
 
 def load_base(directory: Path, found: manifest.Manifest, quantised: str) -> Base:
-    """The base of a manifest, loaded once in this process for each quantisation."""
+    """The base of a manifest, loaded once in this process for each quantisation and precision."""
     source = manifest.locate_base(directory, found)
-    key = (found.base_sha256 or source, quantised)
+    # What an adapter was trained with; a base's own arguments are those of its pretraining, and say nothing here.
+    dtype = found.arguments.get("dtype", "float32") if found.kind == "adapter" else "float32"
+    key = (found.base_sha256 or source, quantised, dtype)
     if key not in _BASES:
         _BASES[key] = Base(
             AutoModelForCausalLM.from_pretrained(
                 source,
                 quantization_config=quantisation_config(quantised),
-                dtype=getattr(torch, found.arguments.get("dtype", "float32")),
+                dtype=getattr(torch, dtype),
                 device_map={"": 0} if torch.cuda.is_available() else None,
                 # A base that lies beside an adapter is loaded alone: transformers would put the adapter on it.
                 adapter_kwargs={"subfolder": "none"},

@@ -130,16 +130,30 @@ def gradient(policy, batch):
     return torch.cat([p.grad.flatten().float() for p in policy.model.parameters() if p.grad is not None])
 
 
+def dequantise_into(plain, nf4):
+    """Give an unquantised policy the weights that the quantised one stands for."""
+    from bitsandbytes.functional import dequantize_4bit
+    from bitsandbytes.nn import Linear4bit
+
+    layers = dict(plain.model.named_modules())
+    for name, layer in nf4.model.named_modules():
+        if isinstance(layer, Linear4bit):
+            weight = dequantize_4bit(layer.weight.data, layer.weight.quant_state)
+            layers[name].weight.data.copy_(weight.view_as(layers[name].weight))
+
+
 def test_a_rollout_does_not_corrupt_the_gradient(tokenizer):
     """bitsandbytes repacks 4-bit weights in eval() without gradients; later gradients are then wrong in silence."""
     batch = ppo.episodes(arguments(), tokenizer)[:16]
     plain, nf4 = make_policy(tokenizer, "none"), make_policy(tokenizer, "nf4")
     assert quantisation.is_quantised(nf4.model)
+    dequantise_into(plain, nf4)
     before = gradient(nf4, batch)
     ppo.roll_out(nf4, batch, 1.9, torch.Generator().manual_seed(0))
     after = gradient(nf4, batch)
     assert torch.equal(before, after)
-    assert torch.cosine_similarity(after, gradient(plain, batch), dim=0) > 0.8
+    # bfloat16 against float32 compute; the notes measured 0.99995 on another base, and 0.2 once weights are repacked
+    assert torch.cosine_similarity(after, gradient(plain, batch), dim=0) > 0.99
 
 
 def test_training_moves_the_policy_where_the_reward_is(tokenizer, monkeypatch, tmp_path):

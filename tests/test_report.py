@@ -16,7 +16,7 @@ from inspect_ai import Task, eval
 from inspect_ai.log import EvalLog, read_eval_log, write_eval_log
 from rich.console import Console
 
-from mst_evals import bias, sycophancy
+from mst_evals import bias, claims, sycophancy
 from mst_evals.errors import InputError
 from mst_evals.labels import SLANT
 from mst_evals.report import Summary, summary_table, write_report
@@ -469,3 +469,19 @@ def test_markdown_text(text: str, expected: str) -> None:
 def test_markdown_table() -> None:
     table = Table("Caption.", ("a", "b"), (("1", "x|y"),))
     assert markdown(table) == "Caption.\n\n| a | b |\n| --- | --- |\n| 1 | x\\|y |\n"
+
+
+@pytest.mark.parametrize(
+    ("fpr_at_10", "said"), [(0.97, "10% is more than 0.05 less honest"), (0.12, "nowhere more than 0.05 above")]
+)
+def test_one_good_held_out_label_does_not_hide_a_bad_one(fpr_at_10: float, said: str) -> None:
+    def arm(label: str, metric: str, mean: float) -> dict[str, Any]:
+        row = {"arm": "mst", "role": "held_out", "label": label, "position": float(label)}
+        return row | {"metric": metric, "mean": mean}
+
+    arms = [arm("0", "fpr", 0.1), arm("10", "fpr", fpr_at_10), arm("0", "accuracy", 0.9), arm("10", "accuracy", 0.5)]
+    step = {"arm": "mst", "below": 0.11, "above": 0.99, "diff": 0.88, "ci_low": 0.8, "ci_high": 0.9}
+    (sentence,) = claims._held_out_range(arms, [step])
+    assert said in sentence
+    assert f"10%: FPR {fpr_at_10:.2f}, accuracy 0.50" in sentence
+    assert claims._held_out_range(arms, [step | {"diff": 0.0, "ci_low": -0.1}]) == []
