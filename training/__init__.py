@@ -1,6 +1,3 @@
 """How adapters are made: `python -m training.sft`, `python -m training.ppo`, `python -m training.pretrain`."""
 
-import logging
-
-# At every import bitsandbytes reports that an optional faster CPU kernel is not installed; nothing depends on it.
-logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+import mst_evals  # noqa: F401 (before bitsandbytes is imported: it lowers the level of that package's log)
