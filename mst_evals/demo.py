@@ -145,6 +145,15 @@ def lines(path: Path) -> int:
         return 0
 
 
+def end_step(process: subprocess.Popen[bytes]) -> None:
+    """End a step. A terminal's Ctrl-C has reached it too, so it gets time to clean up before it is told to."""
+    try:
+        process.wait(timeout=5)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
+
+
 def run_chain(out: Path, chain: Chain, seed: int, progress: Progress, task: TaskID, stop: threading.Event) -> None:
     """Run what is left of a chain, one process after another.
 
@@ -163,8 +172,7 @@ def run_chain(out: Path, chain: Chain, seed: int, progress: Progress, task: Task
             process = subprocess.Popen(step.command, stdout=file, stderr=subprocess.STDOUT, env=environment)
             while process.poll() is None:
                 if stop.wait(0.5):
-                    process.terminate()
-                    process.wait()
+                    end_step(process)
                     return
                 progress.update(task, completed=min(lines(step.progress), step.total))
         if process.returncode != 0:

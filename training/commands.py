@@ -1,6 +1,7 @@
 """How every `python -m training...` command begins and ends: bad input is one line on stderr and exit code 2."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,6 +35,7 @@ def run(command: Callable[[], None]) -> int:
         keeps its traceback.
     """
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a polite kill cleans up as Ctrl-C does
     try:
         command()
     except InputError as error:
