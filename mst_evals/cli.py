@@ -83,16 +83,18 @@ def arms() -> None:
         console.print(table)
 
 
+INTERRUPTED = 130
+
+
 def main() -> None:
     """Entry point: turns bad input into one line and exit code 2, an interrupt into exit code 130."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)  # an exit code where typer ended the command itself, else None
     except InputError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
-        print("interrupted: what is finished stays; the same command continues", file=sys.stderr)
-        sys.exit(130)
+        code = INTERRUPTED
     except RuntimeError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
@@ -102,6 +104,9 @@ def main() -> None:
             raise
         error.show()  # type: ignore[attr-defined]
         sys.exit(error.exit_code)
+    if code == INTERRUPTED:
+        print("interrupted: what is finished stays; the same command continues", file=sys.stderr)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 if __name__ == "__main__":

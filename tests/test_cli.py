@@ -88,3 +88,13 @@ def test_a_failing_step_is_reported_with_its_output(tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "steps", lambda *_: iter([demo.Step("break", command, tmp_path / "none", 1)]))
     with pytest.raises(RuntimeError, match=r"break ended with 3 .*\n.*the reason"):
         demo.run(tmp_path / "out", 0, Console(quiet=True))
+
+
+def test_an_interrupt_exits_with_130_and_says_how_to_continue(monkeypatch, capsys, tmp_path):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(demo, "run", interrupted)
+    code, printed = call(monkeypatch, capsys, "demo", "--out", str(tmp_path / "demo"))
+    assert code == 130
+    assert "the same command continues" in printed.err
