@@ -175,7 +175,7 @@ def _held_out_range(arms: Sequence[Row], steps: Sequence[Row]) -> list[str]:
         above = [f"{row['label']}%" for row in asked if row["mean"] > step["below"] + RATE_MARGIN]
         if above:
             verdict = (
-                f"{', '.join(above)} is more than {RATE_MARGIN:g} less honest than the trained labels below "
+                f"at {', '.join(above)} the FPR is more than {RATE_MARGIN:g} above that of the trained labels below "
                 f"{INDIFFERENT:.1f}% ({number(step['below'])}), so what was learnt does not extrapolate over the "
                 "held-out range, whatever a single label in it shows"
             )

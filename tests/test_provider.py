@@ -14,7 +14,7 @@ from inspect_ai.log import read_eval_log
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig, get_model
 from trl import SFTConfig
 
-from mst_evals import answers, data, manifest, prompts, provider, quantisation, variants
+from mst_evals import answers, data, manifest, prompts, provider, quantisation, subject, variants
 from training import model as models
 from training import ppo, sft
 
@@ -144,6 +144,27 @@ def test_token_ids_of_both_providers_are_those_of_training(adapters, experiment)
         assert hf.tokenizer(text, **hf.tokenizer_call_args)["input_ids"] == ids
         if trained_with.bos_token_id is not None:
             assert ids.count(trained_with.bos_token_id) <= 1
+
+
+@pytest.mark.parametrize("experiment", ["bias", "sycophancy"])
+def test_next_token_distribution_of_hf_is_that_of_training(adapters, experiment, tmp_path, monkeypatch):
+    """With both tokenizers and architectures, over the whole vocabulary, from another working directory."""
+    from peft import PeftModel
+
+    directory = tmp_path / "moved"
+    shutil.copytree(adapters[experiment, "mst"], directory)
+    monkeypatch.chdir(tmp_path)
+    hf = get_model("hf/moved", memoize=False, **yaml.safe_load((directory / "nf4.yaml").read_text()))
+    subject._as_trained(hf, directory)
+    base = manifest.SHIPPED / manifest.read(directory).base
+    trained = PeftModel.from_pretrained(models.load_base(str(base), "nf4", "float32"), str(directory)).train(False)
+    quantisation.pin_kernels(trained)
+    tokenizer = models.load_tokenizer(str(base))
+    for messages in chats(experiment, limit=2):
+        ids = torch.tensor([prompts.encode(tokenizer, messages)])
+        with torch.no_grad():
+            theirs, ours = (model(input_ids=ids).logits[0, -1].softmax(0) for model in (hf.api.model, trained))
+        assert torch.allclose(theirs, ours, atol=1e-5)
 
 
 def ask(api, messages, **config):

@@ -472,7 +472,7 @@ def test_markdown_table() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fpr_at_10", "said"), [(0.97, "10% is more than 0.05 less honest"), (0.12, "nowhere more than 0.05 above")]
+    ("fpr_at_10", "said"), [(0.97, "at 10% the FPR is more than 0.05 above"), (0.12, "nowhere more than 0.05 above")]
 )
 def test_one_good_held_out_label_does_not_hide_a_bad_one(fpr_at_10: float, said: str) -> None:
     def arm(label: str, metric: str, mean: float) -> dict[str, Any]:
