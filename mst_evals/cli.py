@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mst_evals import variants
-from mst_evals.errors import InputError
+from mst_evals.errors import InputError, StepError
 
 app = typer.Typer(
     name="mst",
@@ -95,7 +95,7 @@ def main() -> None:
         sys.exit(2)
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
-    except RuntimeError as error:
+    except StepError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     except Exception as error:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from mst_evals import data, manifest, variants
-from mst_evals.errors import InputError
+from mst_evals.errors import InputError, StepError
 
 TRAINED = ("baseline", "mst", "shuffled")
 EVALUATED = ("ootb", *TRAINED)
@@ -49,7 +49,6 @@ class Chain:
     Attributes:
         experiment: ``bias`` or ``sycophancy``.
         trainer: Module that trains an adapter.
-        seed_flag: What the trainer calls its training seed.
         base: Name of the shipped micro base.
         files: Data files that training and evaluation read.
         rows: Test rows that are asked, None for all.
@@ -171,7 +170,7 @@ def run_chain(out: Path, chain: Chain, seed: int, progress: Progress, task: Task
     """Run what is left of a chain, one process after another.
 
     Raises:
-        RuntimeError: A process failed; the message holds the end of what it printed.
+        StepError: A process failed; the message holds the end of what it printed.
     """
     environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
     for step in steps(out, chain, seed):
@@ -190,7 +189,7 @@ def run_chain(out: Path, chain: Chain, seed: int, progress: Progress, task: Task
                 progress.update(task, completed=min(lines(step.progress), step.total))
         if process.returncode != 0:
             end = printed.read_text(encoding="utf-8", errors="replace").strip()[-2000:]
-            raise RuntimeError(f"{chain.experiment}: {step.name} ended with {process.returncode} ({printed}):\n{end}")
+            raise StepError(f"{chain.experiment}: {step.name} ended with {process.returncode} ({printed}):\n{end}")
         step.progress.unlink(missing_ok=True)
         progress.update(task, completed=step.total)
     progress.update(task, description=f"{chain.experiment}: done")
@@ -204,7 +203,7 @@ def run(out: Path, seed: int, console: Console) -> float:
 
     Raises:
         InputError: The folder cannot be used.
-        RuntimeError: A step failed.
+        StepError: A step failed.
     """
     claim(out, seed)
     began = time.monotonic()

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from mst_evals import cli, data, demo, manifest
-from mst_evals.errors import InputError
+from mst_evals.errors import InputError, StepError
 
 
 def call(monkeypatch, capsys, *arguments):
@@ -86,7 +86,7 @@ def test_only_missing_trainings_are_left(tmp_path, chain):
 def test_a_failing_step_is_reported_with_its_output(tmp_path, monkeypatch):
     command = [sys.executable, "-c", "import sys; print('the reason'); sys.exit(3)"]
     monkeypatch.setattr(demo, "steps", lambda *_: iter([demo.Step("break", command, tmp_path / "none", 1)]))
-    with pytest.raises(RuntimeError, match=r"break ended with 3 .*\n.*the reason"):
+    with pytest.raises(StepError, match=r"break ended with 3 .*\n.*the reason"):
         demo.run(tmp_path / "out", 0, Console(quiet=True))
 
 
