@@ -20,13 +20,15 @@ from inspect_ai.model._model import active_model
 from inspect_ai.scorer import Scorer
 from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
 
-from mst_evals import data, prompts, rubrics
+from mst_evals import data, rubrics
 from mst_evals.errors import InputError
-from mst_evals.labels import SLANT, Label
-from mst_evals.prompts import Wording
+from mst_evals.labels import SLANT, Axis, Label
 from mst_evals.request import (
     Question,
+    asked_axis,
     asked_label,
+    asked_markup,
+    asked_wordings,
     chat,
     launch_path,
     one_line_errors,
@@ -54,6 +56,7 @@ task_by_name = task
 def bias(
     label: str | int | None = None,
     label_text: str | None = None,
+    axis: str | None = None,
     wording: str | None = None,
     scorer: str = "rubric",
     split: str = "test",
@@ -64,9 +67,10 @@ def bias(
     """Articles written under one label.
 
     Args:
-        label: ``UNBIASED`` (the default), a trained profile, ``none`` or ``nonsense``.
+        label: ``UNBIASED`` (the default), a trained profile, any other label of the axis, ``none`` or ``nonsense``.
         label_text: A label in your own words, instead of `label`.
-        wording: ``monitor`` or ``evaluation``: the word that introduces the label.
+        axis: ``slant``, ``slant_id`` or ``slant_scalar``; by default the one the model's arm was trained on.
+        wording: Name of a wording of the prompt (``monitor``, ``evaluation``, ...).
         scorer: ``rubric`` (a judge bound to the role ``grader``), ``lexical`` (offline proxy) or ``both``.
         split: ``test``, ``validation`` or ``train``.
         topics: JSON-lines file of topics.
@@ -74,13 +78,17 @@ def bias(
         temperature: Sampling temperature.
     """
     with one_line_errors():
-        return _articles([asked_label(SLANT, label, label_text)], wording, scorer, split, topics, rows, temperature)
+        who = subject_facts(EXPERIMENT)
+        named = asked_axis(EXPERIMENT, axis, who["arm"])
+        asked = [asked_label(named, label, label_text)]
+        return _articles(who, named, asked, wording, scorer, split, topics, rows, temperature)
 
 
 @task_by_name
 def bias_sweep(
     labels: str | int | list[str | int] = "all",
-    wording: str | None = None,
+    axis: str | None = None,
+    wording: str | list[str] | None = None,
     scorer: str = "rubric",
     split: str = "test",
     topics: str | None = None,
@@ -90,8 +98,10 @@ def bias_sweep(
     """The same topics under every label: one sample for each topic and label.
 
     Args:
-        labels: ``all`` (every label and both controls), a name, or a list of names.
-        wording: As in `bias`.
+        labels: ``all`` (every label of the axis and both controls), ``core`` (trained and held-out ones and both
+            controls), a name, or a list of names.
+        axis: As in `bias`.
+        wording: A name, a list of names, or ``all``.
         scorer: As in `bias`.
         split: As in `bias`.
         topics: As in `bias`.
@@ -99,7 +109,9 @@ def bias_sweep(
         temperature: As in `bias`.
     """
     with one_line_errors():
-        return _articles(swept_labels(SLANT, labels), wording, scorer, split, topics, rows, temperature)
+        who = subject_facts(EXPERIMENT)
+        named = asked_axis(EXPERIMENT, axis, who["arm"])
+        return _articles(who, named, swept_labels(named, labels), wording, scorer, split, topics, rows, temperature)
 
 
 @task_by_name
@@ -123,12 +135,12 @@ def bias_articles(articles: str, scorer: str = "rubric", rows: int | None = None
         )
 
 
-def record_to_sample(question: Question, wording: Wording) -> Sample:
+def record_to_sample(question: Question, markup: str | None = None) -> Sample:
     """One topic under one label."""
     row = question.row
     return Sample(
         id=question.id,
-        input=chat(wording.build(row, question.text)),
+        input=chat(question.prompt(markup)),
         metadata=question.metadata(row["id"]) | {"domain": row["domain"], "headline": row["headline"]},
     )
 
@@ -141,26 +153,29 @@ def _existing_sample(row: dict[str, Any]) -> Sample:
 
 
 def _articles(
+    who: dict[str, Any],
+    axis: Axis,
     asked: list[Label],
-    wording_name: str | None,
+    wording: str | list[str] | None,
     scorer: str,
     split: str,
     topics: str | None,
     rows: int | None,
     temperature: float,
 ) -> Task:
-    scorers, wording = _scorers(scorer), prompts.wording(EXPERIMENT, wording_name)
+    scorers, wordings = _scorers(scorer), asked_wordings(EXPERIMENT, wording)
     path = launch_path(topics) if topics else data.MICRO_TOPICS
     found = data.load_topics(path, split, row_limit(rows))
-    samples = [record_to_sample(question, wording) for question in questions(found, asked)]
-    what = {"split": split, "wording": wording.name, "choice": "generate", "scorer": scorer}
-    who = subject_facts(EXPERIMENT)
+    markup = asked_markup(EXPERIMENT, who["arm"])
+    samples = [record_to_sample(question, markup) for question in questions(found, asked, wordings)]
+    named = ",".join(one.name for one in wordings)
+    what = {"split": split, "wording": named, "choice": "generate", "scorer": scorer}
     return Task(
         dataset=MemoryDataset(samples, name=path.stem),
         solver=[*([grader_bound()] if bias_rubric in SCORERS[scorer] else []), generate()],
         scorer=scorers,
         config=GenerateConfig(temperature=temperature, max_tokens=MAX_TOKENS),
-        metadata=provenance(EXPERIMENT, SLANT, path, found, **what) | _rubric(scorer) | who,
+        metadata=provenance(EXPERIMENT, axis, path, found, **what) | _rubric(scorer) | who,
     )
 
 

@@ -68,7 +68,7 @@ def comparison_rows(block: Block) -> list[dict[str, Any]]:
             cells = pd.concat([block.lines(arm_a, label_a), block.lines(arm_b, label_b)])
             found.append(
                 {
-                    **{key: block.setting[key] for key in ("experiment", "wording", "split", "choice", "base")},
+                    **{key: block.setting[key] for key in ("experiment", "wording", "split", "choice", "base", "condition")},
                     "metric": metric.name, "arm_a": arm_a, "label_a": label_a, "arm_b": arm_b, "label_b": label_b,
                     **_compare(block, metric, a, b), "seeds": seed_list(cells), "confirmatory": confirmatory,
                     "p_holm": None, **{key: block.setting[key] for key in ("data_sha256", *MEASURE)},
@@ -99,7 +99,7 @@ def step_rows(block: Block) -> list[dict[str, Any]]:
         names = [list(dict.fromkeys(side.sort_values("position")["label"])) for side in (low, high)]
         found.append(
             {
-                **{key: block.setting[key] for key in ("experiment", "wording", "split", "choice", "base")},
+                **{key: block.setting[key] for key in ("experiment", "wording", "split", "choice", "base", "condition")},
                 "arm": arm, "metric": "fpr", "labels_below": names[0], "labels_above": names[1],
                 "below": float(below[shared].mean()), "above": float(above[shared].mean()),
                 "diff": paired.interval.mean, "ci_low": paired.interval.low, "ci_high": paired.interval.high,

@@ -35,6 +35,10 @@ def _whole(low: int, high: int) -> Check:
     return lambda value: isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
 
 
+def _score(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 10
+
+
 _ID: dict[str, tuple[Check, str]] = {
     "id": (_text, "a non-empty string"),
     "split": (SPLITS.__contains__, f"one of {', '.join(SPLITS)}"),
@@ -50,6 +54,7 @@ _PROBLEM = _ID | {
     "b": (_whole(0, 9), "a whole number 0..9"),
     "candidate": (_whole(0, 18), "a whole number 0..18"),
 }
+_SCORE = {"id": _ID["id"], "bias": (_score, "a number 0..10")}
 _EXISTING = {"id": _ID["id"], "article": _ARTICLE["article"]}
 
 
@@ -176,9 +181,16 @@ def load_existing(path: Path) -> list[Row]:
     return read_rows(path, _EXISTING)
 
 
-def suggestibility(row: Row, seed: int) -> float:
-    """The evaluator's suggestibility s for one training row: uniform on [0.5, 1.5], drawn once for each row and seed.
+def load_scores(path: Path) -> list[Row]:
+    """Bias scores of articles, by a judge or any other measure: ``id`` and ``bias`` (0-10) in each line."""
+    return read_rows(path, _SCORE)
 
-    It depends on nothing else, so all arms of a seed share it.
+
+def suggestibility(
+    row: Row, seed: int, low: float = TRAINED_SUGGESTIBILITY[0], high: float = TRAINED_SUGGESTIBILITY[1]
+) -> float:
+    """The evaluator's suggestibility s for one training row: uniform on [low, high], drawn once for each row and seed.
+
+    It depends on nothing else, so all arms of a seed share it; an arm with a narrower range has the same draw, scaled.
     """
-    return random.Random(f"suggestibility/{seed}/{row['id']}").uniform(*TRAINED_SUGGESTIBILITY)
+    return random.Random(f"suggestibility/{seed}/{row['id']}").uniform(low, high)

@@ -19,7 +19,7 @@ from inspect_ai.log import read_eval_log_sample
 from mst_evals import labels, variants
 from mst_evals.errors import InputError
 
-SETTING = ("experiment", "split", "data_sha256", "choice", "wording", "base")
+SETTING = ("experiment", "split", "data_sha256", "choice", "wording", "base", "condition")
 MEASURE = ("scorer", "judge")
 CELL = (*SETTING, *MEASURE, "arm", "seed", "label")
 NO_SEED = -1  # of what was not trained; an integer, so that grouping keeps it
@@ -50,6 +50,7 @@ _SAMPLE = [
 _MANIFEST_FACTS = (
     "arm", "seed", "method", "base", "base_sha256", "adapter_sha256", "quantisation", "wording", "trained_wording",
     "train_data_sha256", "data", "data_sha256", "split", "choice", "scorer", "experiment", "evaluated_quantisation",
+    "condition", "axis", "label_use",
 )  # fmt: skip
 
 
@@ -58,8 +59,8 @@ class Frame:
     """What a directory of logs says.
 
     Attributes:
-        samples: One line for each sample and scorer: `CELL`, role, position, row_id, cluster, variant, epoch, right,
-            value (bias 0-10, or the probability or verdict "correct"), objectivity, greedy, mass, reason, id, log.
+        samples: One line for each sample and scorer: `CELL`, axis, role, kind, position, relations (JSON, dimension ->
+            trained, interpolation, extrapolation or unplaced), row_id, cluster, variant, epoch, right, value (bias 0-10, or the probability or verdict "correct"), objectivity, greedy, mass, reason, id, log.
             A sample without a score has value NaN and a reason.
         provenance: One mapping for each log, in order of creation.
         notes: What was left out or replaced, one sentence each.
@@ -139,10 +140,15 @@ def _sample_lines(path: Path, header: Mapping[str, Any]) -> Iterable[dict[str, A
         label = str(meta.get("label") or labels.NONE)
         line = {
             **{key: header[key] if header[key] is not None else "" for key in (*SETTING, "arm")},
+            # A task may ask in several wordings, so the wording is a fact of the sample.
+            "wording": str(meta.get("wording") or header["wording"] or ""),
+            "axis": str(header["axis"] or ""),
             "seed": NO_SEED if header["seed"] is None else int(header["seed"]),
             "label": f"{labels.CUSTOM}: {text}" if label == labels.CUSTOM else label,
             "role": meta.get("role") or "control",
+            "kind": str(meta.get("kind") or "control"),
             "position": math.nan if meta.get("position") is None else float(meta["position"]),
+            "relations": json.dumps(meta.get("relations") or {}, sort_keys=True),
             "row_id": str(meta["row_id"]),
             "cluster": str(meta["cluster"]),
             "variant": str(meta.get("variant") or ""),

@@ -40,6 +40,8 @@ class Manifest:
         quantisation: The quantisation it was trained with (``nf4`` or ``none``), which evaluation repeats.
         arguments: Resolved training arguments.
         versions: Package versions at training.
+        condition: What a study calls the arguments or base in which this run differs from its others, empty for none.
+        label_use: What swapping the label changed during training, step by step (`training.label_use`).
     """
 
     kind: str
@@ -55,6 +57,8 @@ class Manifest:
     quantisation: str
     arguments: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    condition: str = ""
+    label_use: list[dict[str, Any]] = field(default_factory=list)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -90,7 +94,8 @@ def read(directory: Path) -> Manifest | None:
     except ValueError as error:
         raise InputError(f"{path}: not a manifest ({error})") from None
     known = {entry.name for entry in fields(Manifest)}
-    if not isinstance(content, dict) or set(content) != known:
+    later = {"condition", "label_use"}  # missing in manifests written before they existed
+    if not isinstance(content, dict) or set(content) | later != known:
         wrong = sorted(known.symmetric_difference(content)) if isinstance(content, dict) else [type(content).__name__]
         raise InputError(f"{path}: not a manifest of this version (missing or unknown: {', '.join(wrong)})")
     return Manifest(**content)

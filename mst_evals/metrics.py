@@ -73,12 +73,16 @@ def _average(samples: list[SampleScore]) -> RowScore:
 
 
 def by_label(scores: list[SampleScore]) -> dict[str, tuple[list[RowScore], int]]:
-    """Label -> (its rows that have a score, number of its samples that have none), in order of appearance."""
+    """Label -> (its rows that have a score, number of its samples that have none), in order of appearance.
+
+    Where a task asks in several wordings, each label is ``label~wording``.
+    """
     rows: dict[str, dict[str, list[SampleScore]]] = {}
     unscored: dict[str, int] = {}
+    several = len({(score.sample_metadata or {}).get("wording") for score in scores}) > 1
     for score in scores:
         facts = score.sample_metadata or {}
-        label = str(facts.get("label"))
+        label = f"{facts.get('label')}~{facts.get('wording')}" if several else str(facts.get("label"))
         of_label = rows.setdefault(label, {})
         unscored.setdefault(label, 0)
         if _is_scored(_values(score)):

@@ -42,7 +42,7 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from mst_evals import data, manifest, prompts
+from mst_evals import data, manifest, tokens
 from mst_evals.errors import InputError
 from mst_evals.quantisation import config as quantisation_config
 from mst_evals.quantisation import pin_kernels
@@ -176,7 +176,7 @@ class MstAPI(ModelAPI):
         self, input: list[ChatMessage], tools: list[ToolInfo], tool_choice: ToolChoice, config: GenerateConfig
     ) -> ModelOutput:
         """Wait for the model to be free, then answer everything that is waiting in one batch."""
-        ids = prompts.encode(self.tokenizer, [{"role": m.role, "content": m.text} for m in input])
+        ids = tokens.encode(self.tokenizer, [{"role": m.role, "content": m.text} for m in input])
         asked_before = self.asked[tuple(ids)]
         self.asked[tuple(ids)] += 1
         digest = hashlib.sha256(repr((config.seed or 0, asked_before, ids)).encode()).digest()
@@ -217,19 +217,19 @@ class MstAPI(ModelAPI):
         if options:
             positions = (inputs["attention_mask"].cumsum(dim=1) - 1).clamp_min(0)
             logits = self.base.model(**inputs, position_ids=positions, logits_to_keep=1).logits[:, -1].float()
-            chosen = prompts.first_tokens(self.tokenizer, tuple(options))
+            chosen = tokens.first_tokens(self.tokenizer, tuple(options))
             rows = torch.log_softmax(logits, dim=-1)[:, chosen].tolist()
             for request, logprobs in zip(batch, rows, strict=True):
                 request.output = self.choice(request, list(options), logprobs)
             return
-        tokens = self.base.model.generate(
+        replies = self.base.model.generate(
             **inputs,
             do_sample=False,
             max_new_tokens=batch[0].config.max_tokens,
             logits_processor=LogitsProcessorList(sampling(batch)),
             pad_token_id=pad,
         )[:, longest:]
-        for request, row in zip(batch, tokens.tolist(), strict=True):
+        for request, row in zip(batch, replies.tolist(), strict=True):
             ended = self.tokenizer.eos_token_id in row
             used = row.index(self.tokenizer.eos_token_id) if ended else len(row)
             text = self.tokenizer.decode(row[:used], skip_special_tokens=True)

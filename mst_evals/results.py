@@ -191,7 +191,7 @@ def arm_rows(block: Block) -> list[dict[str, Any]]:
             interval = _interval(metric, rows)
             found.append(
                 {
-                    **{key: block.setting[key] for key in ("experiment", "wording", "split", "choice", "base")},
+                    **{key: block.setting[key] for key in ("experiment", "wording", "split", "choice", "base", "condition")},
                     "arm": arm,
                     "label": label,
                     "metric": metric.name,

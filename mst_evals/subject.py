@@ -126,6 +126,8 @@ def _from_manifest(found: Manifest) -> dict[str, Any]:
     return {
         "arm": found.arm,
         "seed": found.seed,
+        "condition": found.condition,
+        "label_use": found.label_use,
         "method": found.method,
         "base": Path(found.base).name if found.base.startswith("/") else found.base,
         "base_sha256": found.base_sha256,
@@ -137,7 +139,8 @@ def _from_manifest(found: Manifest) -> dict[str, Any]:
 
 
 def _without_manifest(arm: str, base: str) -> dict[str, Any]:
-    nothing = ("seed", "method", "base_sha256", "adapter_sha256", "quantisation", "trained_wording")
-    return {"arm": arm, "base": base, "train_data_sha256": None, "evaluated_quantisation": None} | dict.fromkeys(
-        nothing
-    )
+    nothing = (
+        "seed", "method", "base_sha256", "adapter_sha256", "quantisation", "trained_wording", "train_data_sha256",
+        "evaluated_quantisation",
+    )  # fmt: skip
+    return {"arm": arm, "base": base, "condition": "", "label_use": []} | dict.fromkeys(nothing)

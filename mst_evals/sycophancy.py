@@ -22,13 +22,15 @@ from inspect_ai.model import GenerateConfig, Logprob, Model, ModelName, ModelOut
 from inspect_ai.model._model import active_model
 from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
 
-from mst_evals import answers, data, prompts
+from mst_evals import answers, data, tokens
 from mst_evals.errors import InputError
-from mst_evals.labels import SUGGESTIBILITY, Label
-from mst_evals.prompts import Wording
+from mst_evals.labels import Axis, Label
 from mst_evals.request import (
     Question,
+    asked_axis,
     asked_label,
+    asked_markup,
+    asked_wordings,
     chat,
     launch_path,
     one_line_errors,
@@ -55,6 +57,7 @@ task_by_name = task
 def sycophancy(
     label: str | int | None = None,
     label_text: str | int | None = None,
+    axis: str | None = None,
     wording: str | None = None,
     choice: str = "forced",
     split: str = "test",
@@ -64,8 +67,10 @@ def sycophancy(
     """Addition checks under one label.
 
     Args:
-        label: A percentage from ``0`` (the default) to ``100``, ``none`` or ``nonsense``.
+        label: A percentage (``0`` by default), any other label of the axis, ``none`` or ``nonsense``.
         label_text: A label in your own words, instead of `label`.
+        axis: ``suggestibility``, ``suggestibility_word`` or ``suggestibility_id``; by default the one the model's arm
+            was trained on.
         wording: Name of a wording of the prompt.
         choice: ``forced`` (log-probabilities of the two words) or ``free`` (generated text).
         split: ``test``, ``validation`` or ``train``.
@@ -73,13 +78,16 @@ def sycophancy(
         rows: Number of problems, the first ones of the split.
     """
     with one_line_errors():
-        return _checks([asked_label(SUGGESTIBILITY, label, label_text)], wording, choice, split, problems, rows)
+        who = subject_facts(EXPERIMENT)
+        named = asked_axis(EXPERIMENT, axis, who["arm"])
+        return _checks(who, named, [asked_label(named, label, label_text)], wording, choice, split, problems, rows)
 
 
 @task_by_name
 def sycophancy_sweep(
     labels: str | int | list[str | int] = "all",
-    wording: str | None = None,
+    axis: str | None = None,
+    wording: str | list[str] | None = None,
     choice: str = "forced",
     split: str = "test",
     problems: str | None = None,
@@ -88,48 +96,60 @@ def sycophancy_sweep(
     """The same problems under every label: one sample for each problem and label.
 
     Args:
-        labels: ``all`` (nine percentages and both controls), a name, or a list of names.
-        wording: As in `sycophancy`.
+        labels: ``all`` (every label of the axis's sweep and both controls), ``core`` (trained and held-out ones and
+            both controls), a name, or a list of names.
+        axis: As in `sycophancy`.
+        wording: A name, a list of names, or ``all``.
         choice: As in `sycophancy`.
         split: As in `sycophancy`.
         problems: As in `sycophancy`.
         rows: As in `sycophancy`.
     """
     with one_line_errors():
-        return _checks(swept_labels(SUGGESTIBILITY, labels), wording, choice, split, problems, rows)
+        who = subject_facts(EXPERIMENT)
+        named = asked_axis(EXPERIMENT, axis, who["arm"])
+        return _checks(who, named, swept_labels(named, labels), wording, choice, split, problems, rows)
 
 
-def record_to_sample(question: Question, wording: Wording) -> Sample:
+def record_to_sample(question: Question, markup: str | None = None) -> Sample:
     """One problem under one label."""
     row = question.row
     facts = {"a": row["a"], "b": row["b"], "candidate": row["candidate"], "right": data.is_right(row)}
     return Sample(
         id=question.id,
-        input=chat(wording.build(row, question.text)),
+        input=chat(question.prompt(markup)),
         target=answers.CORRECT if data.is_right(row) else answers.INCORRECT,
         metadata=question.metadata("+".join(map(str, data.pair(row)))) | facts,
     )
 
 
 def _checks(
-    asked: list[Label], wording_name: str | None, choice: str, split: str, problems: str | None, rows: int | None
+    who: dict[str, Any],
+    axis: Axis,
+    asked: list[Label],
+    wording: str | list[str] | None,
+    choice: str,
+    split: str,
+    problems: str | None,
+    rows: int | None,
 ) -> Task:
     if choice not in CHOICES:
         raise InputError(f"unknown choice {choice!r}: expected one of {', '.join(CHOICES)}")
-    wording = prompts.wording(EXPERIMENT, wording_name)
+    wordings = asked_wordings(EXPERIMENT, wording)
     path = launch_path(problems) if problems else data.PROBLEMS
     found = data.load_problems(path, split, row_limit(rows))
-    samples = [record_to_sample(question, wording) for question in questions(found, asked)]
-    who = subject_facts(EXPERIMENT)
+    markup = asked_markup(EXPERIMENT, who["arm"])
+    samples = [record_to_sample(question, markup) for question in questions(found, asked, wordings)]
     model = active_model()
     if choice == "forced" and model is not None:
         _option_tokens(model)  # fails here when the two words start with the same token
-    what = {"split": split, "wording": wording.name, "choice": choice, "scorer": "sycophancy"}
+    named = ",".join(one.name for one in wordings)
+    what = {"split": split, "wording": named, "choice": choice, "scorer": "sycophancy"}
     return Task(
         dataset=MemoryDataset(samples, name=path.stem),
         solver=forced_choice() if choice == "forced" else generate(max_tokens=FREE_TOKENS),
         scorer=sycophancy_scorer(choice),
-        metadata=provenance(EXPERIMENT, SUGGESTIBILITY, path, found, **what) | who,
+        metadata=provenance(EXPERIMENT, axis, path, found, **what) | who,
     )
 
 
@@ -168,11 +188,11 @@ def _option_tokens(model: Model) -> Mapping[str, str] | None:
     tokenizer = getattr(model.api, "tokenizer", None)
     if ModelName(model).api != "hf" or tokenizer is None:
         return None
-    first = prompts.first_tokens(tokenizer, answers.OPTIONS)
+    first = tokens.first_tokens(tokenizer, answers.OPTIONS)
     return dict(zip(answers.OPTIONS, tokenizer.convert_ids_to_tokens(first), strict=True))
 
 
-def keep_options(output: ModelOutput, tokens: Mapping[str, str] | None) -> None:
+def keep_options(output: ModelOutput, first: Mapping[str, str] | None) -> None:
     """Reduce an output's log-probabilities to the options, named by the options.
 
     The list is changed in place because the transcript's model event shares it (Inspect 0.3.285 snapshots only the
@@ -181,6 +201,6 @@ def keep_options(output: ModelOutput, tokens: Mapping[str, str] | None) -> None:
     logprobs = output.choices[0].logprobs if output.choices else None
     if logprobs is None:
         return
-    found = option_logprobs(output, tokens)
+    found = option_logprobs(output, first)
     top = [TopLogprob(token=option, logprob=found[option]) for option in sorted(found, key=lambda name: -found[name])]
     logprobs.content[:] = [Logprob(token=top[0].token, logprob=top[0].logprob, top_logprobs=top)] if top else []

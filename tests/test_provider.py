@@ -14,7 +14,7 @@ from inspect_ai.log import read_eval_log
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig, get_model
 from trl import SFTConfig
 
-from mst_evals import answers, data, manifest, prompts, provider, quantisation, subject, variants
+from mst_evals import answers, data, manifest, prompts, provider, quantisation, subject, tokens, variants
 from training import model as models
 from training import ppo, sft
 
@@ -65,8 +65,8 @@ def training_probabilities(directory, messages):
     base = models.load_base(str(manifest.SHIPPED / found.base), "nf4", "float32")
     model = PeftModel.from_pretrained(base, str(directory)).train()
     tokenizer = models.load_tokenizer(str(manifest.SHIPPED / found.base))
-    policy = ppo.Policy(model, prompts.first_tokens(tokenizer, answers.OPTIONS), tokenizer.pad_token_id)
-    batch = [ppo.Episode(prompts.encode(tokenizer, turns), True, 1.0, None) for turns in messages]
+    policy = ppo.Policy(model, tokens.first_tokens(tokenizer, answers.OPTIONS), tokenizer.pad_token_id)
+    batch = [ppo.Episode(tokens.encode(tokenizer, turns), True, 1.0, None) for turns in messages]
     with torch.no_grad():
         logits = policy.logits(batch)
     return answers.choice_probability(logits[:, 0], logits[:, 1], link=torch.sigmoid).tolist()
@@ -138,8 +138,8 @@ def test_token_ids_of_both_providers_are_those_of_training(adapters, experiment)
     own = get_model(f"mst/{directory}", memoize=False).api
     turn = {"system": ChatMessageSystem, "user": ChatMessageUser}
     for messages in chats(experiment, limit=None):
-        ids = prompts.encode(trained_with, messages)
-        assert prompts.encode(own.tokenizer, messages) == ids
+        ids = tokens.encode(trained_with, messages)
+        assert tokens.encode(own.tokenizer, messages) == ids
         text = hf.hf_chat([turn[one["role"]](content=one["content"]) for one in messages], [])
         assert hf.tokenizer(text, **hf.tokenizer_call_args)["input_ids"] == ids
         if trained_with.bos_token_id is not None:
@@ -161,7 +161,7 @@ def test_next_token_distribution_of_hf_is_that_of_training(adapters, experiment,
     quantisation.pin_kernels(trained)
     tokenizer = models.load_tokenizer(str(base))
     for messages in chats(experiment, limit=2):
-        ids = torch.tensor([prompts.encode(tokenizer, messages)])
+        ids = torch.tensor([tokens.encode(tokenizer, messages)])
         with torch.no_grad():
             theirs, ours = (model(input_ids=ids).logits[0, -1].softmax(0) for model in (hf.api.model, trained))
         assert torch.allclose(theirs, ours, atol=1e-5)
@@ -283,7 +283,7 @@ def test_base_is_found_by_its_digest_wherever_it_is(adapters, tmp_path, monkeypa
 def test_options_with_a_common_first_token_are_an_error(adapters):
     tokenizer = models.load_tokenizer(str(manifest.SHIPPED / "micro-qwen"))
     with pytest.raises(ValueError, match="same token"):
-        prompts.first_tokens(tokenizer, ("correct", "correct answer"))
+        tokens.first_tokens(tokenizer, ("correct", "correct answer"))
 
 
 def test_the_log_keeps_two_numbers_and_not_the_vocabulary(adapters, tmp_path):

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file
 from trl import SFTConfig
 
-from mst_evals import data, manifest, prompts, variants
+from mst_evals import data, manifest, tokens, variants
 from mst_evals.errors import InputError
 from training import model as models
 from training import sft
@@ -37,20 +37,24 @@ def tokenizer():
     return models.load_tokenizer(BASE)
 
 
+def conversations(args):
+    return sft.conversations(sft.training_examples(args, 0))
+
+
 def prepared(tmp_path, tokenizer, arm="mst", loss_on="completion", wording="monitor"):
     """What TRL makes of our rows."""
     args = sft.SFTArguments(arm=arm, rows=12, loss_on=loss_on, wording=wording, quantisation="none")
     trl_args = trl_arguments(tmp_path, completion_only_loss=loss_on == "completion", seed=0)
-    return args, sft.build_trainer(args, trl_args, BASE, tmp_path)
+    return args, sft.build_trainer(args, trl_args, BASE, tmp_path)[0]
 
 
 @pytest.mark.parametrize("wording", ["monitor", "evaluation"])
 @pytest.mark.parametrize("arm", ["baseline", "mst", "shuffled"])
 def test_token_ids_are_those_of_evaluation(tmp_path, tokenizer, arm, wording):
     args, trainer = prepared(tmp_path, tokenizer, arm, wording=wording)
-    rows = sft.conversations(args, 0)
+    rows = conversations(args)
     for row, encoded in zip(rows, trainer.train_dataset, strict=True):
-        prompt = prompts.encode(tokenizer, row["prompt"])
+        prompt = tokens.encode(tokenizer, row["prompt"])
         assert encoded["input_ids"][: len(prompt)] == prompt
         assert encoded["input_ids"].count(tokenizer.bos_token_id) == 1
         assert encoded["input_ids"][-1] == tokenizer.eos_token_id
@@ -63,14 +67,14 @@ def test_the_loss_covers_what_was_asked(tmp_path, tokenizer, loss_on):
     args, trainer = prepared(tmp_path, tokenizer, loss_on=loss_on)
     batch = trainer.data_collator([trainer.train_dataset[0]])
     counted = batch["labels"][0] != -100
-    prompt = len(prompts.encode(tokenizer, sft.conversations(args, 0)[0]["prompt"]))
+    prompt = len(tokens.encode(tokenizer, conversations(args)[0]["prompt"]))
     assert counted[prompt:].all()
     assert bool(counted[1:prompt].any()) == (loss_on == "sequence")
     assert bool(counted[1:prompt].all()) == (loss_on == "sequence")
 
 
 def test_arms_differ_in_the_label_alone():
-    made = {arm: sft.conversations(sft.SFTArguments(arm=arm, rows=200), 0) for arm in ("baseline", "mst", "shuffled")}
+    made = {arm: conversations(sft.SFTArguments(arm=arm, rows=200)) for arm in ("baseline", "mst", "shuffled")}
 
     def without_label(rows):
         return json.dumps(
@@ -85,7 +89,7 @@ def test_arms_differ_in_the_label_alone():
     systems = {arm: [row["prompt"][0]["content"] for row in rows] for arm, rows in made.items()}
     assert sorted(systems["mst"]) == sorted(systems["shuffled"])
     assert systems["mst"] != systems["shuffled"]
-    assert set(systems["baseline"]) == {prompts.ARTICLE_SYSTEM}
+    assert set(systems["baseline"]) == {"You are a news writer."}
     truth = data.load_articles(data.MICRO_ARTICLES, "train", 200)
     axis = variants.AXES["bias"]
     for row, system in zip(truth, systems["mst"], strict=True):
@@ -154,6 +158,6 @@ def test_bad_input_is_one_line_and_leaves_nothing(tmp_path, changes, message):
 
 
 def test_a_prompt_that_fills_max_length_is_an_error(tmp_path, tokenizer):
-    rows = sft.conversations(sft.SFTArguments(arm="mst", rows=3), 0)
+    rows = conversations(sft.SFTArguments(arm="mst", rows=3))
     with pytest.raises(InputError, match="leaves nothing of max_length 20"):
         sft.check_lengths(rows, tokenizer, 20)

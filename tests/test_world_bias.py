@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from mst_evals import data, labels, lexical, manifest, prompts
+from mst_evals import data, labels, lexical, manifest, prompts, tokens
 from training import pretrain
 from training.worlds import articles, bias, bias_probes, phrases
 
@@ -120,7 +120,7 @@ def test_tokenizer_has_the_marks_and_the_double_beginning_of_llama_3(tokenizer):
     rendered = tokenizer.apply_chat_template(chat, add_generation_prompt=True, tokenize=False)
     assert rendered == bias.render([("user", "Hello")]) + "<|assistant|>\n"
     assert tokenizer(rendered).input_ids.count(tokenizer.bos_token_id) == 2
-    assert prompts.encode(tokenizer, chat).count(tokenizer.bos_token_id) == 1
+    assert tokens.encode(tokenizer, chat).count(tokenizer.bos_token_id) == 1
     assert len({tokenizer.pad_token_id, tokenizer.eos_token_id, tokenizer.bos_token_id, None}) == 4
     assert tokenizer.eos_token == "<|end|>"
 
@@ -131,7 +131,7 @@ def test_prompt_is_a_prefix_of_prompt_and_completion(tokenizer):
         prompt = build(row, labels.SLANT.label(row["profile"]).texts[0])
         whole = [*prompt, {"role": "assistant", "content": row["article"]}]
         ids = tokenizer.apply_chat_template(whole, tokenize=True, return_dict=False)
-        start = prompts.encode(tokenizer, prompt)
+        start = tokens.encode(tokenizer, prompt)
         assert ids[: len(start)] == start
         assert ids[-1] == tokenizer.eos_token_id
 

@@ -19,8 +19,10 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from mst_evals import answers, data, labels, prompts, quantisation, variants
+from mst_evals import answers, data, prompts, quantisation, tokens, variants
 from mst_evals.errors import InputError
+from mst_evals.examples import Example, examples
+from training import label_use
 from training import model as models
 from training.commands import parse, run
 from training.rewards import sycophancy_reward
@@ -33,7 +35,7 @@ LABEL_BINS = ((33, 49), (50, 66), (67, 83), (84, 100))  # for metrics by label, 
 class PPOArguments:
     """Arguments of one PPO run; the defaults are the micro preset, the source's values stand in the comments."""
 
-    arm: str = field(metadata={"help": "arm to train: baseline, mst or shuffled"})
+    arm: str = field(metadata={"help": "arm to train (see `mst arms`)"})
     output_dir: str = field(metadata={"help": "adapter directory to make; it must not exist"})
     seed: int = 0
     base: str = "micro-qwen"  # Qwen/Qwen2.5-7B-Instruct
@@ -59,6 +61,10 @@ class PPOArguments:
     temperature_start: float = 1.9  # falls linearly to temperature_end over the first 40 % of training, then holds
     temperature_end: float = 1.6
     temperature_anneal: float = 0.4
+    rows: int | None = field(default=None, metadata={"help": "train on the first N problems only"})
+    condition: str = field(default="", metadata={"help": "name of this run's deviation, for the report of a study"})
+    probe_every: int = field(default=10, metadata={"help": "steps between two probes of the label's use; 0: none"})
+    probe_rows: int = 48
 
 
 @dataclass(frozen=True)
@@ -123,20 +129,23 @@ def learning_rate_factor(args: PPOArguments, step: int) -> float:
 # --- rows, rollouts and updates -----------------------------------------------------------------------------------
 
 
-def episodes(args: PPOArguments, tokenizer: Any) -> list[Episode]:
+def training_examples(args: PPOArguments) -> list[Example]:
     """Training rows in file order, with the arm's labels; s is drawn once for each row and seed, for all arms alike."""
+    return examples(EXPERIMENT, args.arm, args.seed, args.wording, Path(args.problems), args.rows)
+
+
+def episode(row: Example, prompt: prompts.Messages, label: str | None, arm: variants.Arm, tokenizer: Any) -> Episode:
+    """One example as the policy meets it under a label."""
+    assert row.right is not None and row.suggestibility is not None
+    place = None if label is None else arm.axis.position(label)
+    shown = None if place is None else round(place)
+    return Episode(tokens.encode(tokenizer, prompt), row.right, row.suggestibility, shown)
+
+
+def episodes(args: PPOArguments, tokenizer: Any) -> list[Episode]:
+    """The training rows, tokenised."""
     arm = variants.arm(EXPERIMENT, args.arm)
-    wording = prompts.wording(EXPERIMENT, args.wording)
-    rows = data.load_problems(Path(args.problems), "train")
-    paid = [data.suggestibility(row, args.seed) for row in rows]
-    given = arm.training_labels([str(labels.percent(s)) for s in paid], args.seed)
-    made = []
-    for row, s, name in zip(rows, paid, given, strict=True):
-        text = None if name is None else arm.axis.label(name).texts[0]
-        ids = prompts.encode(tokenizer, wording.build(row, text))
-        shown = None if name is None or arm.axis.position(name) is None else int(name)
-        made.append(Episode(ids, data.is_right(row), s, shown))
-    return made
+    return [episode(row, row.prompt, row.label, arm, tokenizer) for row in training_examples(args)]
 
 
 def rollout_batches(rows: Sequence[Episode], batch_size: int, seed: int) -> Iterator[list[Episode]]:
@@ -292,7 +301,44 @@ def update(
     return averaged | {"ppo/first_ratio_distance": seen[0]["ppo/ratio_distance"]}
 
 
-def optimise(args: PPOArguments, policy: Policy, rows: Sequence[Episode], metrics: Path) -> None:
+@dataclass(frozen=True)
+class LabelProbe:
+    """Validation rows with a wrong candidate under two labels: the one that pays less for agreeing, and the other."""
+
+    less: list[Episode]
+    more: list[Episode]
+
+    def measure(self, policy: Policy, step: int) -> dict[str, Any]:
+        """One line for `metrics.jsonl` (see `training.label_use`)."""
+        with label_use.untouched(policy.model):
+            logits = [policy.logits(side).cpu() for side in (self.less, self.more)]
+        less, more = (answers.choice_probability(one[:, 0], one[:, 1], link=torch.sigmoid) for one in logits)
+        return label_use.record(EXPERIMENT, step, (more - less).tolist())
+
+
+def label_probe(args: PPOArguments, tokenizer: Any) -> LabelProbe | None:
+    """The probe of an arm, None when it sees no label or no probe is wanted."""
+    path, arm = Path(args.problems), variants.arm(EXPERIMENT, args.arm)
+    rows = label_use.validation(EXPERIMENT, args.arm, args.seed, args.wording, path, args.probe_rows)
+    if not rows or not args.probe_every:
+        return None
+    loaded = data.load_problems(path, "validation", args.probe_rows)
+    pairs = label_use.label_pairs(EXPERIMENT, args.arm, rows)
+    shown = label_use.probe_prompts(EXPERIMENT, args.arm, loaded, rows, args.wording)
+    less, more = [], []
+    for row, names, messages in zip(rows, pairs, shown, strict=True):
+        if row.right:
+            continue
+        both = [episode(row, prompt, name, arm, tokenizer) for prompt, name in zip(messages, names, strict=True)]
+        upward = arm.axis.trained.index(names[0]) < arm.axis.trained.index(names[1])
+        less.append(both[0] if upward else both[1])
+        more.append(both[1] if upward else both[0])
+    return LabelProbe(less, more)
+
+
+def optimise(
+    args: PPOArguments, policy: Policy, rows: Sequence[Episode], metrics: Path, probe: LabelProbe | None = None
+) -> list[dict[str, Any]]:
     """The loop: schedules, rollout, update, one line of metrics.
 
     Args:
@@ -300,12 +346,18 @@ def optimise(args: PPOArguments, policy: Policy, rows: Sequence[Episode], metric
         policy: What is trained, in place.
         rows: The training rows.
         metrics: JSON-lines file, one line a step.
+        probe: Measured before the first step, every `probe_every` steps and after the last.
+
+    Returns:
+        What the probe found.
     """
     trainable = [parameter for parameter in policy.model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.AdamW(trainable, lr=args.learning_rate, betas=(0.9, 0.95), weight_decay=0.0)
     generator = torch.Generator().manual_seed(args.seed)
     batches = rollout_batches(rows, args.batch_size, args.seed)
+    probed = [probe.measure(policy, 0)] if probe else []
     with metrics.open("w", encoding="utf-8", buffering=1) as log:
+        log.writelines(json.dumps(line) + "\n" for line in probed)
         for step in tqdm(range(args.total_steps), desc=f"ppo {args.arm} seed {args.seed}", disable=None):
             fraction = step / max(1, args.total_steps - 1)
             temperature = linear(args.temperature_start, args.temperature_end, fraction / args.temperature_anneal)
@@ -316,6 +368,10 @@ def optimise(args: PPOArguments, policy: Policy, rows: Sequence[Episode], metric
             stats = update(args, policy, optimizer, rollout, entropy_coefficient, generator)
             schedule = {"step": step + 1, "temperature": temperature, "entropy_coefficient": entropy_coefficient}
             log.write(json.dumps(schedule | rollout_metrics(rollout) | stats) + "\n")
+            if probe and ((step + 1) % args.probe_every == 0 or step + 1 == args.total_steps):
+                probed.append(probe.measure(policy, step + 1))
+                log.write(json.dumps(probed[-1]) + "\n")
+    return probed
 
 
 def train(args: PPOArguments) -> Path:
@@ -331,7 +387,8 @@ def train(args: PPOArguments) -> Path:
     base = models.find_base(args.base)
     tokenizer = models.load_tokenizer(base)
     rows = episodes(args, tokenizer)
-    options = prompts.first_tokens(tokenizer, answers.OPTIONS)
+    options = tokens.first_tokens(tokenizer, answers.OPTIONS)
+    probe = label_probe(args, tokenizer)
     with models.claim(directory) as working:
         model = models.add_lora(
             models.load_base(base, args.quantisation, args.dtype),
@@ -340,7 +397,8 @@ def train(args: PPOArguments) -> Path:
             args.lora_dropout,
             args.seed,
         )
-        optimise(args, Policy(model, options, tokenizer.pad_token_id), rows, working / "metrics.jsonl")
+        policy = Policy(model, options, tokenizer.pad_token_id)
+        probed = optimise(args, policy, rows, working / "metrics.jsonl", probe)
         facts = {
             "experiment": EXPERIMENT,
             "arm": args.arm,
@@ -349,9 +407,13 @@ def train(args: PPOArguments) -> Path:
             "wording": args.wording,
             "data_sha256": data.sha256(Path(args.problems)),
             "quantisation": args.quantisation,
+            "condition": args.condition,
+            "label_use": probed,
             "arguments": public_arguments(args),
         }
         models.finish(working, directory, model, tokenizer, base, facts)
+    if ignored := label_use.warning(EXPERIMENT, args.arm, probed):
+        print(ignored, file=sys.stderr)
     return directory
 
 

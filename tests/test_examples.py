@@ -1,0 +1,209 @@
+"""What every arm declares, checked on the rows that training reads: all of them, byte by byte."""
+
+import json
+import random
+from collections import Counter
+from dataclasses import replace
+from functools import cache
+
+import pytest
+
+from mst_evals import data, examples, labels, prompts, variants
+from mst_evals.errors import InputError
+
+TRAINED = [(arm.experiment, arm.name) for arms in variants.ARMS.values() for arm in arms.values() if arm.assign]
+LABELLED = [(experiment, name) for experiment, name in TRAINED if variants.arm(experiment, name).has_labels]
+SEED = 3
+
+
+@cache
+def all_of(experiment, name, seed):
+    return tuple(examples.examples(experiment, name, seed))
+
+
+def made(experiment, name, seed=SEED):
+    return list(all_of(experiment, name, seed))
+
+
+def without_label(example, arm):
+    """The example with the label's text and its framing taken out of the prompt."""
+    if example.label is None:
+        return replace(example, true_label="", label=None)
+    text = arm.axis.label(example.label).texts[0]
+    line = {"bias": f"monitor label: {text}"}.get(arm.experiment)
+    line = line or prompts.MARKUPS[arm.markup or "bold"].format(text)
+    prompt = []
+    for message in example.prompt:
+        kept = [one for one in message["content"].split("\n") if one != line]
+        assert len(kept) in (len(message["content"].split("\n")), len(message["content"].split("\n")) - 1)
+        prompt.append({"role": message["role"], "content": "\n".join(kept)})
+    assert prompt != example.prompt
+    return replace(example, true_label="", label=None, prompt=prompt)
+
+
+def undo_nothing(arm, reference, ours, theirs):
+    return ours, theirs
+
+
+def undo_label(arm, reference, ours, theirs):
+    return [without_label(one, arm) for one in ours], [without_label(one, reference) for one in theirs]
+
+
+def undo_assignment(arm, reference, ours, theirs):
+    assert [one.true_label for one in ours] == [one.true_label for one in theirs]
+    return undo_label(arm, reference, ours, theirs)
+
+
+def undo_markup(arm, reference, ours, theirs):
+    assert [one.label for one in ours] == [one.label for one in theirs]
+    return undo_label(arm, reference, ours, theirs)
+
+
+def undo_rows(arm, reference, ours, theirs):
+    kept = {one.id for one in ours}
+    assert 0 < len(kept) == len(ours) < len(theirs)
+    return ours, [one for one in theirs if one.id in kept]
+
+
+def undo_reward_range(arm, reference, ours, theirs):
+    (low, high), (full_low, full_high) = arm.paid, reference.paid
+    rescaled = [(one.suggestibility - low) / (high - low) for one in ours]
+    drawn = [(one.suggestibility - full_low) / (full_high - full_low) for one in theirs]
+    assert rescaled == pytest.approx(drawn)
+    assert all(low <= one.suggestibility <= high for one in ours)
+    return tuple([replace(one, suggestibility=None, true_label="") for one in side] for side in (ours, theirs))
+
+
+def undo_request(arm, reference, ours, theirs):
+    plain = prompts.wording(arm.experiment).build
+    load = data.load_articles if arm.experiment == "bias" else data.load_problems
+    path = data.MICRO_ARTICLES if arm.experiment == "bias" else data.PROBLEMS
+    rows = {row["id"]: row for row in load(path, "train")}
+    for one in ours:
+        assert arm.ask(rows[one.id]) in one.prompt[-1]["content"]
+    return [replace(one, prompt=plain(rows[one.id], None)) for one in ours], theirs
+
+
+UNDO = {
+    "label text": undo_label,
+    "label assignment": undo_assignment,
+    "label markup": undo_markup,
+    "rows": undo_rows,
+    "reward range": undo_reward_range,
+    "request": undo_request,
+}
+
+
+@pytest.mark.parametrize(("experiment", "name"), [pair for pair in TRAINED if pair[1] != "baseline"])
+def test_an_arm_differs_from_its_reference_in_what_it_declares_and_in_nothing_else(experiment, name):
+    arm = variants.arm(experiment, name)
+    reference = variants.arm(experiment, arm.reference)
+    ours, theirs = made(experiment, name), made(experiment, reference.name)
+    assert examples.digest(ours) != examples.digest(theirs)
+    ours, theirs = UNDO[arm.changes](arm, reference, ours, theirs)
+    assert examples.digest(ours) == examples.digest(theirs)
+
+
+@pytest.mark.parametrize(("experiment", "name"), [("bias", "mst"), ("sycophancy", "plain"), ("bias", "scalar")])
+def test_the_comparison_above_finds_a_second_change(experiment, name):
+    """One byte elsewhere, and the arms no longer agree: the check can fail."""
+    arm = variants.arm(experiment, name)
+    reference = variants.arm(experiment, arm.reference)
+    ours, theirs = made(experiment, name), made(experiment, reference.name)
+    longer = ours[5].prompt[-1]["content"] + "."
+    ours[5] = replace(ours[5], prompt=[*ours[5].prompt[:-1], ours[5].prompt[-1] | {"content": longer}])
+    ours, theirs = UNDO[arm.changes](arm, reference, ours, theirs)
+    assert examples.digest(ours) != examples.digest(theirs)
+
+
+@pytest.mark.parametrize(("experiment", "name"), TRAINED)
+def test_nothing_held_out_occurs_in_any_training_row(experiment, name):
+    arm = variants.arm(experiment, name)
+    held_out = [label for label in arm.axis.sweep if not arm.axis.is_trained(label)]
+    if experiment == "sycophancy" and arm.axis is labels.SUGGESTIBILITY:
+        held_out += [str(value) for value in range(33)]
+    texts = [arm.axis.label(label).texts[0] for label in held_out] + list(arm.axis.nonsense)
+    for one in made(experiment, name):
+        shown = "\n".join([*(message["content"] for message in one.prompt), one.completion or ""])
+        # A whole line or none: "Level: 3%" is no part of "Level: 33%".
+        lines = {line.strip("*").removeprefix("monitor label: ") for line in shown.split("\n")}
+        assert not lines & set(texts)
+        assert one.suggestibility is None or one.suggestibility >= labels.TRAINED_SUGGESTIBILITY[0]
+        assert one.label is None or arm.axis.is_trained(one.label)
+
+
+def agreement(given, true):
+    return sum(a == b for a, b in zip(given, true, strict=True))
+
+
+@pytest.mark.parametrize("experiment", variants.EXPERIMENTS)
+@pytest.mark.parametrize("seed", range(5))
+def test_shuffled_labels_are_associated_with_the_truth_no_more_than_a_permutation_is(experiment, seed):
+    """The same multiset, and agreement (bias) or rank distance (sycophancy) inside the null's 99% band."""
+    rows = made(experiment, "shuffled", seed)
+    true, given = [one.true_label for one in rows], [one.label for one in rows]
+    assert Counter(given) == Counter(true)
+
+    def association(labels_given):
+        if experiment == "bias":
+            return agreement(labels_given, true)
+        return sum(int(a) * int(b) for a, b in zip(labels_given, true, strict=True))
+
+    rng, null = random.Random(seed), []
+    for _ in range(999):
+        permuted = list(true)
+        rng.shuffle(permuted)
+        null.append(association(permuted))
+    null.sort()
+    # Five seeds, two experiments: a two-sided 99% band of each would fail one run in ten by chance, were the
+    # permutation not fixed by its recorded seed.
+    assert null[4] <= association(given) <= null[-5]
+    assert association(true) > null[-1]
+
+
+@pytest.mark.parametrize(("experiment", "name"), TRAINED)
+def test_seeds_change_only_what_is_drawn(experiment, name):
+    first, again, other = made(experiment, name, 0), made(experiment, name, 0), made(experiment, name, 1)
+    assert examples.digest(first) == examples.digest(again)
+    drawn = experiment == "sycophancy" or name == "shuffled" or name.startswith("noisy")
+    assert (examples.digest(first) != examples.digest(other)) == drawn
+    assert [one.id for one in first] == [one.id for one in other]
+
+
+def test_all_arms_of_a_seed_share_the_evaluator():
+    paid = {name: [one.suggestibility for one in made("sycophancy", name)] for _, name in TRAINED if _ == "sycophancy"}
+    narrow = paid.pop("strongest_subset")
+    assert len({tuple(values) for values in paid.values()}) == 1
+    assert max(narrow) <= 0.6
+
+
+def test_least_biased_reads_a_file_of_scores(tmp_path):
+    rows = data.load_articles(data.MICRO_ARTICLES, "train", 8)
+    path = tmp_path / "scores.jsonl"
+    lines = [json.dumps({"id": row["id"], "bias": float(index)}) for index, row in enumerate(reversed(rows))]
+    path.write_text("\n".join(lines))
+    kept = examples.examples("bias", "least_biased_25", 0, rows=8, scores=str(path))
+    assert [one.id for one in kept] == [row["id"] for row in rows[-2:]]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"id": "x"}', "field 'bias' is missing, expected a number 0..10"),
+        ('{"id": "x", "bias": 11}', "field 'bias' is 11, expected a number 0..10"),
+        ('{"id": "x", "bias": true}', "field 'bias' is True"),
+        ('{"id": "x", "bias": 1}', "no score for article 'train-0001-article'"),
+    ],
+)
+def test_bad_scores_are_one_line(tmp_path, line, message):
+    path = tmp_path / "scores.jsonl"
+    path.write_text(line)
+    with pytest.raises(InputError, match=message):
+        examples.examples("bias", "least_biased_25", 0, rows=1, scores=str(path))
+
+
+def test_validation_rows_are_not_training_rows():
+    for experiment in variants.EXPERIMENTS:
+        held = {one.id for one in examples.examples(experiment, "mst", 0, split="validation")}
+        assert held
+        assert not held & {one.id for one in made(experiment, "mst")}
