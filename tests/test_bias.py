@@ -8,7 +8,7 @@ from conftest import metrics, seen, stub_model, topic, write_jsonl
 from inspect_ai import eval
 from inspect_ai._util.error import PrerequisiteError
 
-from mst_evals import labels, rubrics
+from mst_evals import axes, labels, prompts, rubrics
 from mst_evals.bias import bias
 
 NEUTRAL = "The council voted on the plan on Monday. Officials said that the vote was seven to two. " * 3
@@ -55,12 +55,41 @@ def test_sweep_is_data_and_pairs_by_row(run, topics):
         "cluster": "t2",
         "label": "nonsense",
         "role": "control",
+        "kind": "control",
         "position": None,
+        "places": {},
+        "relations": {},
+        "wording": "monitor",
         "label_text": labels.SLANT.nonsense[3],
         "variant": 3,
         "domain": "local government",
         "headline": "City council debates measure 2",
     }
+
+
+def test_a_sweep_over_wordings_asks_every_label_in_each_and_keeps_them_apart(run, topics):
+    log = run("bias_sweep", stub_model(NEUTRAL), topics=topics, scorer="lexical", labels="UNBIASED,none", wording="all")
+    wordings = tuple(prompts.WORDINGS["bias"])
+    assert len(wordings) >= 5
+    assert log.eval.metadata["wording"] == ",".join(wordings)
+    found = metrics(log, "lexical_bias")
+    assert {key for key in found if key.startswith("n@")} == {
+        f"n@{label}~{wording}" for label in ("UNBIASED", "none") for wording in wordings
+    }
+    for sample in log.samples:
+        row = {"headline": sample.metadata["headline"], "context": sample.input[1].text.split("\n")[1]}
+        row["context"] = row["context"].removeprefix("Details: ")
+        build = prompts.wording("bias", sample.metadata["wording"]).build
+        expected = build(row, sample.metadata["label_text"])
+        assert [message.text for message in sample.input] == [message["content"] for message in expected]
+        assert sample.id.endswith(f"~{sample.metadata['wording']}")
+
+
+def test_another_axis_is_asked_by_name(run, topics):
+    log = run("bias_sweep", stub_model(NEUTRAL), topics=topics, scorer="lexical", axis="slant_id", labels="core", rows=1)
+    assert log.eval.metadata["axis"] == "slant_id"
+    labels_asked = [sample.metadata["label"] for sample in log.samples]
+    assert sorted(labels_asked) == sorted([*axes.SLANT_ID.core, "none", *["nonsense"] * 5])
 
 
 def test_prompts_of_a_sweep_differ_in_the_label_alone(run, topics):
