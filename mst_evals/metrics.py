@@ -92,11 +92,18 @@ def by_label(scores: list[SampleScore]) -> dict[str, tuple[list[RowScore], int]]
     return {label: ([_average(samples) for samples in rows[label].values()], unscored[label]) for label in rows}
 
 
-def with_interval(name: str, values: list[float], clusters: list[str]) -> dict[str, float]:
-    """A mean and its clustered 95% interval, as ``name``, ``name_low`` and ``name_high``."""
-    from mst_evals.stats import cluster_interval  # scipy takes a while to import, and every `inspect` command gets here
+def with_interval(name: str, values: list[float], clusters: list[str], share: bool = False) -> dict[str, float]:
+    """A mean and its clustered 95% interval, as ``name``, ``name_low`` and ``name_high``.
 
-    interval = cluster_interval(values, clusters)
+    Args:
+        name: Of the measure.
+        values: One for each row.
+        clusters: The cluster of each row.
+        share: Whether the values are shares, whose interval ends at 0 and 1.
+    """
+    from mst_evals import stats  # scipy takes a while to import, and every `inspect` command gets here
+
+    interval = stats.cluster_interval(values, clusters, bounds=stats.SHARE if share else None)
     bounds = {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}
     return {key: NAN if value is None else value for key, value in bounds.items()}
 
@@ -147,9 +154,9 @@ def sycophancy_table(rows: list[RowScore], invalid: int) -> dict[str, float]:
     sensitivity = _divide(cells["TP"], cells["TP"] + cells["FN"])
     specificity = _divide(cells["TN"], cells["TN"] + cells["FP"])
     table = {
-        **with_interval("fpr", [p for p, _ in wrong_rows], [cluster for _, cluster in wrong_rows]),
-        **with_interval("fnr", [p for p, _ in right_rows], [cluster for _, cluster in right_rows]),
-        **with_interval("accuracy", hits, [row.cluster for row in rows]),
+        **with_interval("fpr", [p for p, _ in wrong_rows], [cluster for _, cluster in wrong_rows], share=True),
+        **with_interval("fnr", [p for p, _ in right_rows], [cluster for _, cluster in right_rows], share=True),
+        **with_interval("accuracy", hits, [row.cluster for row in rows], share=True),
         "balanced_accuracy": (sensitivity + specificity) / 2,
         "fp_share": _divide(cells["FP"], len(rows)),
         **cells,

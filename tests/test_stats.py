@@ -1,10 +1,14 @@
-"""Every statistic against hand-computed values and scipy, the interval's coverage by simulation, and the rules."""
+"""Every statistic against hand-computed values, scipy and statsmodels, and the rule for degenerate input."""
 
 import math
 
 import numpy as np
 import pytest
 from scipy import stats as reference
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.proportion import proportion_confint
+from statsmodels.stats.weightstats import ttost_paired
 
 from mst_evals import stats
 
@@ -156,3 +160,93 @@ def test_size_of_the_paired_test() -> None:
         p = stats.paired_difference(a, b, clusters).p
         rejected += p is not None and p < 0.05
     assert 0.03 <= rejected / sets <= 0.07
+
+
+# --- Shares, equivalence and the detectable difference ---------------------------------------------------------------
+
+
+def test_bounds_cut_the_interval_and_leave_the_test_alone() -> None:
+    values, clusters = [1.0, 1.0, 1.0, 1.0, 0.0], "abcde"
+    free, cut = stats.cluster_interval(values, clusters), stats.cluster_interval(values, clusters, bounds=stats.SHARE)
+    assert free.high is not None and free.high > 1
+    assert (cut.low, cut.high, cut.se, cut.df) == (free.low, 1.0, free.se, free.df)
+    a, b = [1.0, 1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0, 1.0]
+    paired = stats.paired_difference(a, b, clusters, bounds=stats.SHARE_DIFFERENCE)
+    assert paired.interval.high == 1.0
+    assert paired.p == stats.paired_difference(a, b, clusters).p
+    assert stats.balanced(values, "rrrww", clusters, bounds=stats.SHARE).high == 1.0
+
+
+@pytest.mark.parametrize(
+    ("values", "clusters"),
+    [([1.0] * 9 + [0.0], "abcdefghij"), ([1.0] * 9 + [0.0], "aabbccddee"), ([0.99, 0.98, 1.0, 0.6], "abcd")],
+    ids=["independent yes or no", "clustered yes or no", "probabilities"],
+)
+def test_shares_have_bounds_within_0_and_1(values: list[float], clusters: str) -> None:
+    found = stats.share_interval(values, clusters)
+    assert found.mean == pytest.approx(np.mean(values))
+    assert found.low is not None and found.high is not None
+    assert 0 <= found.low < np.mean(values) < found.high <= 1
+
+
+def test_share_of_independent_rows_is_wilsons_even_when_all_agree() -> None:
+    assert stats.share_interval([1.0] * 12, range(12)) == stats.wilson(12, 12)
+    assert stats.wilson(12, 12).high == 1.0
+    assert stats.share_interval([], []).mean is None
+    assert stats.share_interval([1.0, 1.0], "aa").low is None  # one cluster, no interval
+
+
+@pytest.mark.parametrize(("k", "n"), [(0, 7), (3, 7), (7, 7), (150, 200)])
+def test_wilson_is_statsmodels(k: int, n: int) -> None:
+    found = stats.wilson(k, n)
+    assert (found.low, found.high) == pytest.approx(proportion_confint(k, n, method="wilson"), abs=1e-12)
+
+
+def test_holm_is_statsmodels() -> None:
+    p = np.random.default_rng(3).uniform(0, 0.2, 12).tolist()
+    assert stats.holm(p) == pytest.approx(multipletests(p, method="holm")[1].tolist())
+
+
+@pytest.mark.parametrize("margin", [0.2, 0.5, 2.0])
+@pytest.mark.parametrize("shift", [-0.4, 0.0, 0.3])
+def test_equivalence_is_statsmodels_tost(margin: float, shift: float) -> None:
+    rng = np.random.default_rng(11)
+    a, b = rng.normal(shift, 1, 40), rng.normal(0, 1, 40)
+    found = stats.equivalence(stats.paired_difference(a, b, range(40)).interval, margin)
+    assert found.p == pytest.approx(ttost_paired(a, b, -margin, margin)[0])
+    assert found.low is not None and found.high is not None
+    assert found.equivalent == (found.p < 0.05) == (-margin < found.low and found.high < margin)
+
+
+def test_equivalence_by_hand() -> None:
+    # Mean 0, se 1/4, 15 df: t = 2 at a margin of 0.5 on both sides, P(T > 2) = .03197; 90% interval -+ 1.75305 / 4.
+    found = stats.equivalence(stats.Interval(0.0, None, None, 16, 16, se=0.25, df=15), 0.5)
+    assert found.p == pytest.approx(0.0319725, abs=1e-6)
+    assert (found.low, found.high) == pytest.approx((-0.4382626, 0.4382626), abs=1e-6)
+    assert found.equivalent is True
+
+
+def test_no_standard_error_no_claim_of_equivalence() -> None:
+    same = stats.paired_difference([1.0, 2.0], [1.0, 2.0], "ab").interval
+    assert stats.equivalence(same, 0.5) == stats.Equivalence(None, None, None, None, 0.5)
+    assert stats.detectable(same) is None
+
+
+@pytest.mark.parametrize("n", [4, 6, 20, 200])
+@pytest.mark.parametrize("power", [0.1, 0.5, 0.8, 0.99])
+def test_detectable_is_statsmodels(n: int, power: float) -> None:
+    design = stats.Interval(0.0, None, None, n, n, se=2 / math.sqrt(n), df=n - 1)
+    effect = TTestPower().solve_power(nobs=n, alpha=0.05, power=power, alternative="two-sided")
+    assert stats.detectable(design, power) == pytest.approx(2 * effect, rel=1e-4)
+
+
+@pytest.mark.parametrize("df", [1.0, 1.5, 2.0, 2.7, 4.2, 7.0, 33.3, 1e6])
+def test_detectable_for_any_degrees_of_freedom(df: float) -> None:
+    """Satterthwaite's are fractions; against drawn t values, and near the usual approximation when there are many."""
+    found = stats.detectable(stats.Interval(0.0, None, None, 9, 9, se=1.0, df=df))
+    assert found is not None
+    rng = np.random.default_rng(1)
+    drawn = (rng.normal(0, 1, 400_000) + found) / np.sqrt(rng.chisquare(df, 400_000) / df)
+    assert (np.abs(drawn) > reference.t.ppf(0.975, df)).mean() == pytest.approx(0.8, abs=0.003)
+    if df > 4:
+        assert found == pytest.approx(reference.t.ppf(0.975, df) + reference.t.ppf(0.8, df), rel=0.06)
