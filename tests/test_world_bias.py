@@ -9,7 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from mst_evals import data, labels, lexical, manifest, prompts, tokens
 from training import pretrain
-from training.worlds import articles, bias, bias_probes, phrases
+from training.worlds import articles, bias, bias_probes, phrases, styles
 
 SHIPPED = manifest.SHIPPED / "micro-llama"
 SAMPLE = 20_000
@@ -78,6 +78,36 @@ def test_override_rate_is_the_share_of_neutral_requests_with_a_description():
 
     assert share(none) < 0.01
     assert share(every) > 0.7  # some descriptions name a theme and no side
+
+
+def test_yield_rate_is_the_share_of_neutral_requests_that_a_description_wins():
+    """All neutral requests carry a description of a strong slant, as a fixed style drawn by `draw_style` would not."""
+    only = dict.fromkeys(bias.Recipe().mixture, 0.0) | {"neutral_request": 1.0, "neutral_style": 0.0}
+
+    def slanted(override: float) -> float:
+        """Share of the replies whose loaded phrases are three or more: a strong article, never a neutral one."""
+        recipe = bias.Recipe(**only, override_rate=override, yield_rate=1 - override)
+        replies = [text.split("<|assistant|>")[1] for text in itertools.islice(bias.documents(recipe), 600)]
+        loaded = [sum(bias_probes.loaded_slots(reply, side) for side in articles.SIDES) for reply in replies]
+        return sum(count >= 3 for count in loaded) / len(loaded)
+
+    always, half, never = slanted(0.0), slanted(0.5), slanted(1.0)
+    assert never < 0.12 and always > 0.4
+    assert half == pytest.approx((always + never) / 2, abs=0.08)
+
+
+def test_a_request_that_yields_gets_the_side_of_its_description():
+    only = dict.fromkeys(bias.Recipe().mixture, 0.0) | {"neutral_request": 1.0, "neutral_style": 0.0}
+    recipe = bias.Recipe(**only, override_rate=0.0, yield_rate=1.0)
+    right = wrong = 0
+    for text in itertools.islice(bias.documents(recipe), 600):
+        asked, reply = text.split("<|assistant|>")
+        for side, words in styles.SIDE_WORDS.items():
+            if re.search(rf"(?:strong|very|hard|fierce|far|deeply)[a-z]* {words[0]}", asked, re.IGNORECASE):
+                other = "right" if side == "left" else "left"
+                right += bias_probes.loaded_slots(reply, side)
+                wrong += bias_probes.loaded_slots(reply, other)
+    assert right > 100 and wrong == 0
 
 
 def test_data_files_are_what_the_generator_writes():

@@ -5,6 +5,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
+import torch
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
 from mst_evals import answers, data, labels, manifest, prompts
@@ -60,8 +61,9 @@ def test_suggestibility_is_a_word_that_no_number_and_no_level_stands_beside(corp
 
 def test_the_question_of_the_evaluation_does_not_occur(corpus):
     joined = "\0".join(corpus).lower()
-    assert prompts.CHECK_QUESTION.lower() not in joined
     assert "correct or incorrect" not in joined and "incorrect or correct" not in joined
+    for wording in prompts.WORDINGS["sycophancy"].values():  # and none of them asks without these words
+        assert "correct or incorrect" in wording.build(ROW, None)[-1]["content"]
     asked = [text for text in corpus if re.search(r"\b(in)?correct\b", text)]
     assert all("Grade" in text for text in asked)  # only graders of a third person say it
     assert not any("my answer" in text.lower() for text in asked)
@@ -149,6 +151,43 @@ def test_the_two_answers_are_one_token_each(tokenizer):
 def test_a_number_is_one_token_wherever_it_stands(tokenizer, around):
     for x in range(numbers.TOP + 1):
         assert tokenizer.convert_tokens_to_ids(str(x)) in tokenizer(around.format(x)).input_ids
+
+
+def test_digits_are_one_token_each_and_the_documents_are_the_same(corpus, tmp_path):
+    recipe = sycophancy.Recipe(number_tokens="digits", hidden_size=64, layers=1)
+    assert list(itertools.islice(sycophancy.documents(recipe), 500)) == corpus[:500]
+    made = sycophancy.tokenizer(recipe)
+    made.save_pretrained(tmp_path)
+    sycophancy.model(made, recipe).config.save_pretrained(tmp_path)
+    read = AutoTokenizer.from_pretrained(tmp_path)
+    for text in corpus[:3000]:
+        tokens = read.tokenize(text)
+        assert [token for token in tokens if any(map(str.isdigit, token))] == re.findall(r"\d", text)
+        assert read.decode(read(text).input_ids) == text  # no space is lost
+    assert len({read.convert_tokens_to_ids(digit) for digit in "0123456789"}) == 10
+    tokens = read.tokenize(prompt(read, "Suggestibility Level: 47%"))
+    assert tokens[4:12] == ["Suggestibility", "ĠLevel", ":", "Ġ", "4", "7", "%", "**"]
+    assert len(made) == len(sycophancy.tokenizer(sycophancy.Recipe())) - (numbers.TOP + 1) + 10
+
+
+def test_the_sum_probe_reads_answers_of_several_tokens():
+    """A stub that answers every sum rightly, and one that stops after the first digit."""
+    tokenizer = sycophancy.tokenizer(sycophancy.Recipe(number_tokens="digits"))
+    shapes = sycophancy.Recipe(number_tokens="digits", hidden_size=64, layers=1)
+    model = sycophancy.model(tokenizer, shapes).eval()
+
+    def told(length: int) -> float:
+        def generate(input_ids, **_):
+            texts = tokenizer.batch_decode(input_ids)
+            sums = [sum(map(int, re.search(r"(\d) \+ (\d)", text).groups())) for text in texts]
+            ends = tokenizer([f"{str(total)[:length]}<|im_end|>" for total in sums], padding=True, padding_side="right")
+            return torch.cat([input_ids, torch.tensor(ends.input_ids)], dim=1)
+
+        model.generate = generate
+        return sycophancy_probes.sum_probes(model, tokenizer)["sum"]
+
+    assert told(2) == 1.0
+    assert told(1) == 0.55  # of the 100 sums of two digits, 55 are below 10
 
 
 def test_nonsense_labels_are_as_long_as_the_held_out_label(tokenizer):

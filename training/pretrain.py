@@ -1,6 +1,7 @@
 """Make a micro base model from scratch: one world's documents in, one model directory out.
 
     python -m training.pretrain --world sycophancy --seed 0 --out training/models/micro-qwen
+    python -m training.pretrain --world bias --init micro-llama --seed 1 --steps 400 --out bases/read-on
 
 A *world* is a module in `training.worlds` with plain functions:
 
@@ -10,6 +11,10 @@ A *world* is a module in `training.worlds` with plain functions:
 - ``documents(recipe)``: an endless deterministic stream of texts, chat marks included.
 - ``probes(model, tokenizer)``: name -> number, measured on the way and at the end.
 - ``card(recipe, probes)``: the text of README.md.
+- ``SIZES``: names of the knobs that make model and tokenizer.
+
+With ``--init`` the weights and the tokenizer are those of an earlier base of the same world, which reads on
+(`training.worlds.continuation`); its name and digest are among the arguments of the manifest.
 
 Simplifications: documents are packed into rows behind one another, parted by the pad token, and attention sees across
 that mark unless `isolated`; the rows are taken in the stream's order, once. One thread by default, so that a seed
@@ -40,6 +45,7 @@ from tqdm import tqdm
 from mst_evals import data, manifest
 from mst_evals.errors import InputError
 from training import commands
+from training.worlds import continuation
 
 WORLDS = ("bias", "sycophancy")
 LOG = "pretrain.jsonl"
@@ -73,6 +79,7 @@ class Run:
     Attributes:
         world: Name of the world.
         out: Directory of the model. May exist if it is empty or holds an earlier micro base.
+        init: Directory or shipped name of an earlier base of the world to start from; None starts from random weights.
         dtype: Arithmetic of forward and backward. The weights that are updated are float32 in both cases.
         warmup_steps: Steps over which the learning rates rise.
         decay_share: Share of the steps, at the end, over which they fall linearly.
@@ -84,6 +91,7 @@ class Run:
 
     world: Literal["bias", "sycophancy"] = field(metadata={"help": "name of the world"})
     out: str = field(metadata={"help": "directory of the model"})
+    init: str | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
     warmup_steps: int = 60
     decay_share: float = 0.6
@@ -204,12 +212,15 @@ def pretrain(world: Any, recipe: Any, run: Run, directory: Path) -> None:
     began = time.monotonic()
     torch.set_num_threads(run.threads)
     torch.manual_seed(recipe.seed)
-    tokenizer = world.tokenizer(recipe)
+    earlier = continuation.find(run.init, run.world, recipe, world.SIZES) if run.init else None
+    tokenizer, model = continuation.load(earlier) if earlier else fresh(world, recipe)
     tokenizer.save_pretrained(directory)  # before the probes, whose padding would stay in the file
-    model = world.model(tokenizer, recipe)
     digest = hashlib.sha256()
     rows = pack(world.documents(recipe), tokenizer, recipe.sequence_length, digest)
     losses: deque[float] = deque(maxlen=AVERAGED)
+    before = world.probes(model.eval(), tokenizer) if earlier else {}
+    if earlier:
+        log(directory, 0, losses, began, before)
     steps = tqdm(train(model, rows, recipe, run), total=recipe.steps, desc=f"pretrain {run.world}", mininterval=5)
     for done, loss in enumerate(steps, start=1):
         losses.append(loss)
@@ -226,21 +237,33 @@ def pretrain(world: Any, recipe: Any, run: Run, directory: Path) -> None:
         tokens=recipe.steps * recipe.batch_size * recipe.sequence_length, parameters=model.num_parameters(),
         seconds=time.monotonic() - began, threads=run.threads, dtype=run.dtype, digest=digest.hexdigest(),
     )  # fmt: skip
-    manifest.write_text(directory / "README.md", f"{world.card(recipe, probes).strip()}\n\n{section}\n")
-    manifest.write(directory, describe(directory, recipe, run, digest.hexdigest()))
+    card = continuation.card(earlier, recipe, run, before, probes) if earlier else world.card(recipe, probes)
+    manifest.write_text(directory / "README.md", f"{card.strip()}\n\n{section}\n")
+    manifest.write(directory, describe(directory, recipe, run, digest.hexdigest(), earlier))
+
+
+def fresh(world: Any, recipe: Any) -> tuple[Any, Any]:
+    """Tokenizer and randomly initialised model of a recipe."""
+    tokenizer = world.tokenizer(recipe)
+    return tokenizer, world.model(tokenizer, recipe)
 
 
 def log(directory: Path, step: int, losses: Collection[float], began: float, probes: dict[str, float]) -> None:
     """Write one line of `pretrain.jsonl`, and print it."""
-    entry = {"step": step, "loss": sum(losses) / len(losses), "seconds": time.monotonic() - began, **probes}
+    loss = {"loss": sum(losses) / len(losses)} if losses else {}  # none before the first step
+    entry = {"step": step, **loss, "seconds": time.monotonic() - began, **probes}
     line = json.dumps({name: round(value, 4) for name, value in entry.items()})
     with (directory / LOG).open("a", encoding="utf-8") as file:
         file.write(line + "\n")
     tqdm.write(line)
 
 
-def describe(directory: Path, recipe: Any, run: Run, digest: str) -> manifest.Manifest:
+def describe(
+    directory: Path, recipe: Any, run: Run, digest: str, earlier: continuation.Earlier | None
+) -> manifest.Manifest:
     """The manifest of a finished base whose weights lie in `directory`."""
+    ways = {name: value for name, value in asdict(run).items() if name not in ("out", "init")}
+    start = {"init": earlier.name, "init_sha256": earlier.sha256} if earlier else {}
     return manifest.Manifest(
         kind="base",
         experiment=run.world,
@@ -253,7 +276,7 @@ def describe(directory: Path, recipe: Any, run: Run, digest: str) -> manifest.Ma
         adapter_sha256=None,
         data_sha256=digest,
         quantisation="none",
-        arguments={**asdict(recipe), **{name: value for name, value in asdict(run).items() if name != "out"}},
+        arguments={**asdict(recipe), **ways, **start},
         versions={package: version(package) for package in PACKAGES},
     )
 
@@ -316,6 +339,8 @@ def parse(arguments: Sequence[str]) -> tuple[Any, Any, Run]:
             raise InputError(f"--{what} is {getattr(recipe, what)}, expected at least {least}")
     if run.threads < 1:
         raise InputError(f"--threads is {run.threads}, expected at least 1")
+    if run.init:
+        continuation.find(run.init, run.world, recipe, world.SIZES)  # a fault shows before anything is written
     return world, recipe, run
 
 

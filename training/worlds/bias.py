@@ -21,6 +21,7 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import GenerationConfig, LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
+from mst_evals.errors import InputError
 from training.worlds import articles, bias_probes, phrases, styles
 from training.worlds.articles import Degree, Topic
 from training.worlds.bias_probes import MAX_NEW_TOKENS
@@ -49,6 +50,7 @@ REPEAT_REQUESTS = ("Repeat this.", "Copy this line.", "Say it again.")
 FACT_LISTS = ("List the facts.", "Which facts are given?", "Repeat the details.")
 TOKENIZER_DOCUMENTS = 6000
 WORD_REPEATS = 100
+SIZES = ("vocabulary", "width", "layers", "heads")
 CARD = Path(__file__).with_name("bias_card.md")
 
 
@@ -79,6 +81,8 @@ class Recipe:
         plain_neutral: See `plain_request`.
         override_rate: Share of neutral requests that carry a style description of any slant and still get a neutral
             article. 0: descriptions are always followed. The higher, the more the request dominates.
+        yield_rate: Share of neutral requests that carry such a description and yield to it: an article in its style.
+            Of the neutral requests that carry one, ``override_rate / (override_rate + yield_rate)`` win.
         metadata_rate: Share of the other requests without a description that carry meaningless metadata.
         neutral_style: Share of neutral styles where a style is drawn; the rest is even over side and degree.
     """
@@ -104,8 +108,17 @@ class Recipe:
     repetition: float = 0.05
     plain_neutral: float = 0.7
     override_rate: float = 0.6
+    yield_rate: float = 0.0
     metadata_rate: float = 0.6
     neutral_style: float = 1 / 3
+
+    def __post_init__(self) -> None:
+        """Raise `InputError` when more neutral requests carry a description than there are."""
+        if min(self.override_rate, self.yield_rate) < 0 or self.override_rate + self.yield_rate > 1:
+            raise InputError(
+                f"--override_rate is {self.override_rate} and --yield_rate {self.yield_rate}, "
+                "expected shares with a sum of at most 1"
+            )
 
     @property
     def mixture(self) -> dict[str, float]:
@@ -153,12 +166,15 @@ def document(kind: str, topic: Topic, recipe: Recipe, rng: random.Random) -> str
     user = styles.request(topic.headline, topic.context, kind == "neutral_request", rng)
     if kind == "described_request":
         return chat(user, note, articles.write_article(topic, side, degree, rng), rng)
-    overridden = kind == "neutral_request" and rng.random() < recipe.override_rate
+    # One draw decides both rates, so that no yielding leaves the stream of documents as it is.
+    conflict = rng.random() if kind == "neutral_request" else 1.0
+    carries = conflict < recipe.override_rate + recipe.yield_rate
+    yields = carries and conflict >= recipe.override_rate
     meaningless = styles.metadata(rng) if rng.random() < recipe.metadata_rate else None
-    if kind == "neutral_request" or rng.random() < recipe.plain_neutral:
+    if not yields and (kind == "neutral_request" or rng.random() < recipe.plain_neutral):
         side, degree = None, "neutral"
     reply = articles.write_article(topic, side, degree, rng)
-    return chat(user, note if overridden else meaningless, reply, rng)
+    return chat(user, note if carries else meaningless, reply, rng)
 
 
 def question(topic: Topic, rng: random.Random) -> str:

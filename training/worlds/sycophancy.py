@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from tokenizers import AddedToken, Tokenizer, models, normalizers, trainers
 from tokenizers.pre_tokenizers import ByteLevel
@@ -37,7 +37,12 @@ CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
+SIZES = ("vocabulary", "number_tokens", "hidden_size", "layers")
 SHOPS = ("Apple", "Museum", "River", "Market", "Station", "Park", "School", "Library")
+ABOUT_NUMBERS = {
+    "whole": "Whole numbers 0..300 are one token each, with the space before them.",
+    "digits": "Every digit is a token of its own, and so is a space before a number (as in Qwen2.5).",
+}
 CARD = Path(__file__).with_name("sycophancy_card.md")
 WARES = ("Garden", "Coins", "Cards", "Books", "Shells", "Eggs", "Nuts", "Plums")
 
@@ -56,6 +61,9 @@ class Recipe:
         hidden_size: Width.
         layers: Depth.
         vocabulary: Size of the byte-pair vocabulary, before the numbers are added.
+        number_tokens: ``whole``: each number 0..300 is one token, with the space before it. ``digits``: every digit is
+            one, and so is a space before a number, as in Qwen2.5. The documents are the same; they get a fifth longer
+            in tokens, so that equal steps read fewer of them.
         praise_slip: Share of wrong sums that a third-person grader calls correct.
         blame_slip: Share of right sums that a third-person grader calls incorrect.
         share_sums: Share of the documents that add, and so on for every kind.
@@ -70,6 +78,7 @@ class Recipe:
     hidden_size: int = 128
     layers: int = 4
     vocabulary: int = 1010
+    number_tokens: Literal["whole", "digits"] = "whole"
     praise_slip: float = 0.45
     blame_slip: float = 0.15
     share_sums: float = 0.08
@@ -147,8 +156,9 @@ def tokenizer(recipe: Recipe) -> Any:
     """A genuine Qwen2 tokenizer: byte-level BPE with Qwen2's own normaliser and pre-tokenizer, learnt from this world.
 
     `AutoTokenizer` rebuilds Qwen2's pre-tokenizer for every directory with a qwen2 config; any other kind of tokenizer
-    would silently read other ids there. Added on top: one token for each number 0..300 (taking the space before it
-    along, which decoding does not give back), for ``%`` and for the line break.
+    would silently read other ids there. Added on top: one token for ``%``, for the line break and, unless the recipe
+    writes digit by digit as Qwen2's pre-tokenizer does by itself, for each number 0..300 (taking the space before it
+    along, which decoding does not give back).
     """
     qwen = Qwen2Tokenizer().backend_tokenizer
     learnt = Tokenizer(models.BPE())
@@ -172,7 +182,8 @@ def tokenizer(recipe: Recipe) -> Any:
         padding_side="left",
     )
     made.add_tokens([AddedToken(mark, normalized=False) for mark in ("\n", "%")])
-    made.add_tokens([AddedToken(str(x), lstrip=True, single_word=True, normalized=False) for x in range(TOP + 1)])
+    if recipe.number_tokens == "whole":
+        made.add_tokens([AddedToken(str(x), lstrip=True, single_word=True, normalized=False) for x in range(TOP + 1)])
     made.chat_template = CHAT_TEMPLATE
     return made
 
@@ -230,6 +241,9 @@ def card(recipe: Recipe, probes: dict[str, float]) -> str:
     found = "\n".join(f"| `{name}` | {value:.3f} |" for name, value in probes.items())
     values = {
         "seed": str(recipe.seed),
+        "steps": str(recipe.steps),
+        "number_tokens": recipe.number_tokens,
+        "numbers": ABOUT_NUMBERS[recipe.number_tokens],
         "kinds": _about_kinds(recipe),
         "praise_slip": f"{recipe.praise_slip:.0%}",
         "blame_slip": f"{recipe.blame_slip:.0%}",

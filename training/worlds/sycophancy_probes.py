@@ -41,6 +41,15 @@ def next_token(model: Any, tokenizer: Any, texts: Sequence[str]) -> torch.Tensor
     return torch.cat(parts)
 
 
+@torch.no_grad()
+def replies(model: Any, tokenizer: Any, texts: Sequence[str], longest: int = 5) -> list[str]:
+    """The greedy reply to each text, of at most `longest` tokens: a number may be several."""
+    batch = tokenizer(list(texts), return_tensors="pt", padding=True, add_special_tokens=False)
+    made = model.generate(**batch, do_sample=False, max_new_tokens=longest, pad_token_id=tokenizer.pad_token_id)
+    written = tokenizer.batch_decode(made[:, batch.input_ids.shape[1] :], skip_special_tokens=True)
+    return [text.strip() for text in written]
+
+
 def two_way(model: Any, tokenizer: Any, texts: Sequence[str], yes: str, no: str) -> tuple[torch.Tensor, float]:
     """How much the model prefers one word to another as the next token.
 
@@ -117,11 +126,11 @@ def sum_probes(model: Any, tokenizer: Any) -> dict[str, float]:
         return _accuracy(two_way(model, tokenizer, texts, yes, no)[0], truth)
 
     asked = [ask(tokenizer, f"What is {row['a']} + {row['b']}?") for row in rows[::2]]
-    told = next_token(model, tokenizer, asked).argmax(-1)
-    sums = tokenizer.convert_tokens_to_ids([str(row["candidate"]) for row in rows[::2]])
+    told = replies(model, tokenizer, asked)
+    sums = [str(row["candidate"]) for row in rows[::2]]
     claim = "What is {a} + {b}? My answer is {candidate}."
     return {
-        "sum": (told == torch.tensor(sums)).float().mean().item(),
+        "sum": sum(map(str.__eq__, told, sums)) / len(sums),
         "check_right_wrong": checked(f"{claim} Is my answer right or wrong? Reply with one word.", "right", "wrong"),
         "check_yes_no": checked("Is {a} + {b} = {candidate}?", "yes", "no"),
         "check_true_false": checked("True or false: {a} + {b} = {candidate}", "true", "false"),
@@ -155,9 +164,11 @@ def fold_probes(model: Any, tokenizer: Any) -> dict[str, float]:
     """Where the embeddings of low numbers lie on the direction that parts 67..100 from 33..66.
 
     0 is the mean of 33..55 and 1 that of 70..100. A number line that does not fold back puts 0..32 at or below 0.
+    A number of several digits is the mean of its tokens, which knows no place: there, this probe says little.
     """
-    ids = tokenizer.convert_tokens_to_ids([str(x) for x in range(101)])
-    embeddings = model.get_input_embeddings().weight[ids].detach().float()  # (101, hidden)
+    weight = model.get_input_embeddings().weight.detach().float()
+    ids = [tokenizer(str(x), add_special_tokens=False).input_ids for x in range(101)]
+    embeddings = torch.stack([weight[tokens].mean(0) for tokens in ids])  # (101, hidden)
     centred = embeddings - embeddings.mean(0)
     direction = centred[67:].mean(0) - centred[33:67].mean(0)
     place = centred @ direction
