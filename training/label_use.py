@@ -47,8 +47,10 @@ def probe_prompts(
         wording: Name of a wording.
     """
     pairs = label_pairs(experiment, arm_name, rows)
-    sides = [relabelled(experiment, arm_name, loaded, [pair[side] for pair in pairs], wording) for side in (0, 1)]
-    return list(zip(*sides, strict=True))
+    true, wrong = (
+        relabelled(experiment, arm_name, loaded, [pair[side] for pair in pairs], wording) for side in (0, 1)
+    )
+    return list(zip(true, wrong, strict=True))
 
 
 def validation(
