@@ -20,26 +20,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from mst_evals import data, manifest, variants
+from mst_evals import closure, data, manifest, variants
 from mst_evals.errors import InputError, StepError
 
 TRAINED = ("baseline", "mst", "shuffled")
 EVALUATED = ("ootb", *TRAINED)
 CONFIGS = manifest.SHIPPED.parent / "configs"
 INPUTS = "inputs.json"  # what the results of a demo folder were made from
-# Code that a trained adapter or a score depends on; the rest only shows them.
-PACKAGE = Path(__file__).resolve().parent
-CODE = (
-    *(
-        PACKAGE / name
-        for name in (
-            "labels.py", "prompts.py", "variants.py", "data.py", "answers.py", "lexical.py", "lexicon.txt",
-            "quantisation.py", "provider.py", "scorers.py", "request.py", "bias.py", "sycophancy.py",
-            "evaluate_demo.py",
-        )
-    ),
-    *(manifest.SHIPPED.parent / name for name in ("model.py", "sft.py", "ppo.py", "rewards.py")),
-)  # fmt: skip
+# Whatever these import counts as code that an adapter or a score depends on.
+ROOTS = ("training.sft", "training.ppo", "mst_evals.bias", "mst_evals.sycophancy", "mst_evals.provider")
 
 
 @dataclass(frozen=True)
@@ -74,7 +63,7 @@ CHAINS = (
 
 def fingerprint(seed: int) -> dict[str, str]:
     """Digest of everything that a demo's results depend on, by name: code, configurations, data, bases, seed."""
-    found = {"seed": str(seed)} | {f"{path.parent.name}/{path.name}": data.sha256(path) for path in CODE}
+    found = {"seed": str(seed)} | closure.digests(ROOTS, without=())
     for chain in CHAINS:
         base = manifest.SHIPPED / chain.base / manifest.BASE_WEIGHTS
         for path in (chain.config, base, *chain.files):
