@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -65,6 +65,57 @@ def report(
     console.print(f"Report: {out / 'report.html'}")
 
 
+@app.command(name="run")
+def run_study(
+    study: Annotated[Path, typer.Argument(help="Study file (YAML).")],
+    jobs: Annotated[
+        int | None, typer.Option(help="Jobs at a time; default: one a GPU, else one a core; on Slurm 64.")
+    ] = None,
+    engine: Annotated[str, typer.Option(help="local, or slurm (parameters: `slurm:` in the study file).")] = "local",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with the expected time.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of adapters and logs; default: runs/NAME.")] = None,
+) -> None:
+    """Train and evaluate what a study lacks: bases, arms x seeds x conditions, and every sweep.
+
+    Interrupt it as you like: the same command continues. What is finished is never made again; a cell whose data,
+    code, base or arguments changed is made anew under another name. Exit code 1 when a cell failed.
+
+    Example: `mst run studies/micro-bias.yaml --dry-run`
+    """
+    from mst_evals import study_commands
+
+    raise typer.Exit(study_commands.run(study, jobs, engine, dry_run, out, Console()))
+
+
+@app.command()
+def status(
+    study: Annotated[Path, typer.Argument(help="Study file (YAML).")],
+    out: Annotated[Path | None, typer.Option(help="Folder of adapters and logs; default: runs/NAME.")] = None,
+    cells: Annotated[bool, typer.Option("--cells", help="A line for each cell instead of each job.")] = False,
+) -> None:
+    """Say how far a study is: what is done, running, failed, stale or missing, and why."""
+    from mst_evals import study_commands
+
+    study_commands.status(study, out, cells, Console())
+
+
+@app.command()
+def pack(
+    study: Annotated[Path, typer.Argument(help="Study file (YAML).")],
+    to: Annotated[Path | None, typer.Option(help="Folder of the result; default: docs/results/NAME.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of adapters and logs; default: runs/NAME.")] = None,
+    logs_of_seed: Annotated[int | None, typer.Option(help="Copy the main arms' logs of this seed, too.")] = None,
+) -> None:
+    """Write the finished cells of a study in a form small enough to commit: frame.parquet and cells.json.
+
+    Packed cells count as done, so a study may go on tomorrow or on another machine. Cells that do not belong to the
+    study any more are dropped, each with the reason.
+    """
+    from mst_evals import study_commands
+
+    study_commands.pack(study, to, out, logs_of_seed, Console())
+
+
 @app.command()
 def arms() -> None:
     """List the arms of both experiments: what each one changes, and what it is asked.
@@ -81,6 +132,58 @@ def arms() -> None:
             asked = ", ".join(one.label for one in arm.evaluations())
             table.add_row(arm.name, arm.reference or "-", arm.changes, asked, arm.about)
         console.print(table)
+
+
+@app.command()
+def compare(
+    file: Annotated[Path, typer.Argument(help="CSV file with one header line.")],
+    a: Annotated[str, typer.Option(help="Column a; every difference is a minus b.")],
+    b: Annotated[str, typer.Option(help="Column b.")],
+    cluster: Annotated[str | None, typer.Option(help="Column of the cluster; without it rows are independent.")] = None,
+    seed: Annotated[str | None, typer.Option(help="Column of the training seed; adds the interval over seeds.")] = None,
+    row: Annotated[str | None, typer.Option(help="Column of the row, to match seeds; otherwise by order.")] = None,
+    margin: Annotated[float, typer.Option(help="Of win rate and equivalence, in the unit of the columns.")] = 0.5,
+    better: Annotated[Literal["lower", "higher"], typer.Option(help="What counts as a win of a.")] = "lower",
+    json: Annotated[bool, typer.Option("--json", help="JSON on stdout instead of a table.")] = False,
+) -> None:
+    """Compare two columns of any CSV file: difference, exact tests, equivalence, what the design could have seen.
+
+    Example: `mst compare scores.csv --a mst --b baseline --cluster topic --seed seed --row row_id`
+    """
+    from mst_evals.compare import as_json, compare_columns, comparison_table
+
+    found = compare_columns(file, a, b, cluster, seed, row, margin, better)
+    if json:
+        print(as_json(found))
+    else:
+        Console().print(comparison_table(found))
+
+
+@app.command()
+def probe_axis(
+    base: Annotated[str, typer.Argument(help="Base model: a directory, the name of a shipped base, or a hub id.")],
+    axis: Annotated[str, typer.Option(help="suggestibility or slant.")],
+    out: Annotated[Path | None, typer.Option(help="JSON file to write.")] = None,
+    rows: Annotated[int, typer.Option(help="Validation rows to average over.")] = 16,
+    wording: Annotated[str | None, typer.Option(help="Wording of the prompt.")] = None,
+) -> None:
+    """Before any training: where does a base place the held-out labels among the trained ones?
+
+    It predicts whether what is learnt at the trained labels can carry on. It reads held-out labels, a declared
+    exception: report a base that was chosen by it beside an unchosen pretraining seed.
+
+    Example: `mst probe-axis micro-qwen --axis suggestibility --out runs/axis.json`
+    """
+    from training import axis_probe
+
+    console = Console()
+    found = axis_probe.probe(base, axis, rows, wording)
+    for direction in found["groups"]:
+        console.print(axis_probe.table(found, direction))
+    console.print(found["sentence"], found["exception"], sep="\n", highlight=False)
+    if out is not None:
+        axis_probe.write(found, out)
+        console.print(f"Every layer: {out}")
 
 
 INTERRUPTED = 130
