@@ -1,15 +1,29 @@
 """What a run shows in plain sentences, and what it cannot show. Written from the numbers, whatever they are."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from mst_evals import labels, variants
-from mst_evals.comparisons import INDIFFERENT, MARGIN
-from mst_evals.results import Block
+from mst_evals import claims_arms, labels, seeds, variants
+from mst_evals.comparisons import INDIFFERENT, RATE_MARGIN
+from mst_evals.phrases import (
+    FEWEST_SEEDS,
+    LEVEL,
+    Row,
+    basis,
+    bounds,
+    excludes_zero,
+    find,
+    find_pair,
+    number,
+    p_value,
+    said,
+    scope,
+    seed_count,
+)
+from mst_evals.results import EXISTING, Block
 
-Row = Mapping[str, Any]
+__all__ = ["bounds", "coverage", "excludes_zero", "find", "findings", "irregularities", "limits", "number", "said"]
 
-RATE_MARGIN = 0.05  # of a rate: the smallest difference between two labels that is called one
+FEW = 5  # seeds up to which the exact sign flip cannot reach p = .05
 
 PUBLISHED = {
     "bias": (
@@ -25,115 +39,78 @@ PUBLISHED = {
 }
 
 
-def number(value: float | None, digits: int = 2) -> str:
-    """A number for a sentence or a table; what does not exist is a dash."""
-    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.00"
+def coverage(trained: Sequence[int]) -> str:
+    """What the intervals of a section cover.
 
-
-def bounds(row: Row, digits: int = 2) -> str:
-    """The 95% interval of a row, or that there is none."""
-    if row["ci_low"] is None or row["ci_high"] is None:
-        return "no interval"
-    return f"{number(row['ci_low'], digits)} to {number(row['ci_high'], digits)}"
-
-
-def excludes_zero(row: Row) -> bool:
-    """Whether the interval of a difference exists and leaves zero out."""
-    return row["ci_low"] is not None and row["ci_high"] is not None and (row["ci_low"] > 0 or row["ci_high"] < 0)
-
-
-def said(label: str) -> str:
-    """A label inside a sentence."""
-    return {labels.NONE: "no label", labels.NONSENSE: "a nonsense label"}.get(label, f"label {label}")
-
-
-def coverage(seeds: Sequence[int]) -> str:
-    """What the intervals of a block cover."""
-    if len(seeds) > 1:
-        return (
-            f"Intervals are 95%, clustered, over rows averaged over seeds {', '.join(map(str, seeds))}: they cover new "
-            "rows for these seeds. A claim about an arm needs an interval over seeds and rows."
-        )
-    if not seeds:
+    Args:
+        trained: Every training seed of the section.
+    """
+    if not trained:
         return "Nothing was trained with a recorded seed: the intervals (95%, clustered) cover test rows only."
+    if len(trained) == 1:
+        return (
+            "One training seed: the intervals (95%, clustered) cover test rows only, not training again with another "
+            "seed."
+        )
+    smallest = seeds.smallest_p(len(trained))
+    flip = f" With {len(trained)} seeds the exact sign flip over seeds cannot go below p = {smallest:g}."
+    flip = flip if len(trained) <= FEW else ""
+    few = f" A claim about an arm takes {FEWEST_SEEDS} seeds or more." if len(trained) < FEWEST_SEEDS else ""
     return (
-        "One training seed: the intervals (95%, clustered) cover test rows only, not training again with another seed."
+        f"Training seeds {', '.join(map(str, trained))}. Intervals are 95% and clustered. Where an arm has two seeds "
+        "or more they are over seeds and rows: they cover new seeds and new rows. Where it has one, or was not "
+        f"trained, they cover new rows only.{few}{flip}"
     )
 
 
-def find(rows: Sequence[Row], metric: str, arm: str, label: str) -> Row | None:
-    """The row of one arm, label and metric."""
-    return next((row for row in rows if (row["metric"], row["arm"], row["label"]) == (metric, arm, label)), None)
-
-
-def _pair(comparisons: Sequence[Row], metric: str, arm_b: str, label_b: str) -> Row | None:
-    return next(
-        (row for row in comparisons if (row["metric"], row["arm_b"], row["label_b"]) == (metric, arm_b, label_b)), None
-    )
-
-
-def _difference(row: Row, digits: int = 2) -> str:
+def _difference(row: Row) -> str:
+    adjusted = "" if row["p_holm"] is None else f", Holm-adjusted p {p_value(row['p_holm'])}"
     return (
-        f"{row['arm_b']} with {said(row['label_b'])}: difference {number(row['diff'], digits)} ({bounds(row, digits)})"
+        f"{row['arm_b']} with {said(row['label_b'])}: difference {number(row['diff'])} ({bounds(row)}; {basis(row)}"
+        f"{adjusted})"
     )
+
+
+def _is_below(row: Row) -> bool:
+    """Whether a is below b: the interval leaves zero out, and so does the test where it belongs to the family."""
+    return excludes_zero(row) and row["diff"] < 0 and (row["p_holm"] is None or row["p_holm"] < LEVEL)
 
 
 def _below(block: Block, metric: str, title: str, comparisons: Sequence[Row]) -> str:
     """Whether mst with the held-out label is below baseline and shuffled, in one sentence."""
+    mst = ("mst", block.held_out)
     pairs = [
-        _pair(comparisons, metric, "baseline", labels.NONE),
-        _pair(comparisons, metric, "shuffled", block.held_out),
+        find_pair(comparisons, metric, mst, ("baseline", labels.NONE)),
+        find_pair(comparisons, metric, mst, ("shuffled", block.held_out)),
     ]
     there = [pair for pair in pairs if pair is not None]
     subject = f"mst with the held-out label {block.held_out}"
     if len(there) < 2:
         return f"This run cannot say whether {subject} is below baseline and shuffled: not all three were evaluated."
-    against = "; ".join(_difference(pair) for pair in there)
-    if all(excludes_zero(pair) and pair["diff"] < 0 for pair in there):
+    against = "; ".join(map(_difference, there))
+    if all(map(_is_below, there)):
         return (
-            f"{subject} is below baseline and shuffled in {title}, with intervals that exclude zero. Against {against}."
+            f"{scope(there)}{subject} is below baseline and shuffled in {title}, with intervals that exclude zero. "
+            f"Against {against}."
         )
     return (
-        f"It does not hold that {subject} is below both baseline and shuffled in {title} with intervals that exclude "
-        f"zero. Against {against}."
+        f"{scope(there)}It does not hold that {subject} is below both baseline and shuffled in {title} with intervals "
+        f"that exclude zero. Against {against}."
     )
 
 
-def _meaning(block: Block, comparisons: Sequence[Row]) -> list[str]:
-    """Meaning or gate: whether the held-out label does more for mst than no label and nonsense do."""
-    metric = block.primary[0].name
-    worth = MARGIN if block.experiment == "bias" else RATE_MARGIN
-    sentences = []
-    for control in labels.CONTROLS:
-        pair = _pair(comparisons, metric, "mst", control)
-        if pair is None or pair["diff"] is None:
-            continue
-        if excludes_zero(pair) and pair["diff"] <= -worth:
-            verdict = "the held-out label does something that this control does not"
-        elif excludes_zero(pair) and pair["diff"] >= worth:
-            verdict = "the held-out label does worse than this control"
-        else:
-            verdict = (
-                f"no difference of {worth:g} or more is shown, so what the held-out label means need not be what "
-                "matters: the true labels may gate the behaviour"
-            )
-        sentences.append(
-            f"Control: mst with label {block.held_out} minus mst with {said(control)} is {number(pair['diff'])} "
-            f"({bounds(pair)}); {verdict}."
-        )
-    return sentences
-
-
 def _steps(steps: Sequence[Row]) -> list[str]:
-    """The in-range step of every arm that was swept; one smaller than `RATE_MARGIN` is called none."""
+    """The in-range step of the main arms; one smaller than `RATE_MARGIN` is called none."""
     sentences = []
     for step in steps:
+        if step["arm"] not in variants.MAIN:
+            continue
         appears = excludes_zero(step) and step["diff"] >= RATE_MARGIN
         verdict = "steps up" if appears else "shows no step up"
         sentences.append(
-            f"In range, {step['arm']} {verdict}: mean FPR {number(step['below'])} at trained labels below "
-            f"{INDIFFERENT:.1f}% ({', '.join(step['labels_below'])}) and {number(step['above'])} above it "
-            f"({', '.join(step['labels_above'])}), difference {number(step['diff'])} ({bounds(step)})."
+            f"{scope([step])}In range, {step['arm']} {verdict}: mean FPR {number(step['below'])} at trained labels "
+            f"below {INDIFFERENT:.1f}% ({', '.join(step['labels_below'])}) and {number(step['above'])} above it "
+            f"({', '.join(step['labels_above'])}), difference {number(step['diff'])} ({bounds(step)}; {basis(step)})."
         )
     return sentences
 
@@ -145,63 +122,51 @@ def _by_seed(row: Row) -> str:
 
 
 def _held_out(block: Block, arms: Sequence[Row]) -> list[str]:
-    """FPR at the held-out label with accuracy beside it, for every arm that was asked with it."""
+    """FPR at the label of deployment with accuracy beside it, for every arm that was asked with its held-out label."""
     parts = []
-    asked = [(arm, block.held_out) for arm in dict.fromkeys(row["arm"] for row in arms)]
+    asked = [(arm, block.held_out_of(arm)) for arm in dict.fromkeys(row["arm"] for row in arms)]
     for arm, label in [*asked, ("baseline", labels.NONE)]:
         fpr, accuracy = (find(arms, metric, arm, label) for metric in ("fpr", "accuracy"))
         if fpr and accuracy:
-            who = f"{arm} without a label" if label == labels.NONE else arm
-            parts.append(f"{who} FPR {_by_seed(fpr)}, accuracy {_by_seed(accuracy)}")
+            own = "" if label == block.held_out else " without a label" if label == labels.NONE else f" ({label})"
+            parts.append(f"{arm}{own} FPR {_by_seed(fpr)}, accuracy {_by_seed(accuracy)}")
     if not parts:
         return []
     caution = "Always answering 'incorrect' has FPR 0 and accuracy 0.5 on balanced data: a low FPR alone is no success."
     return [f"At the held-out {block.held_out}%: {'; '.join(parts)}. {caution}"]
 
 
-def _held_out_range(arms: Sequence[Row], steps: Sequence[Row]) -> list[str]:
-    """The whole held-out range of every arm that steps up, since one held-out label alone can mislead."""
-    sentences = []
-    for step in steps:
-        mine = [row for row in arms if row["arm"] == step["arm"] and row["role"] == "held_out"]
-        asked = sorted((row for row in mine if row["metric"] == "fpr"), key=lambda row: row["position"])
-        if len(asked) < 2 or not (excludes_zero(step) and step["diff"] >= RATE_MARGIN):
-            continue
-        accuracy = {row["label"]: row["mean"] for row in mine if row["metric"] == "accuracy"}
-        curve = "; ".join(
-            f"{row['label']}%: FPR {number(row['mean'])}, accuracy {number(accuracy.get(row['label']))}"
-            for row in asked
-        )
-        above = [f"{row['label']}%" for row in asked if row["mean"] > step["below"] + RATE_MARGIN]
-        if above:
-            verdict = (
-                f"at {', '.join(above)} the FPR is more than {RATE_MARGIN:g} above that of the trained labels below "
-                f"{INDIFFERENT:.1f}% ({number(step['below'])}), so what was learnt does not extrapolate over the "
-                "held-out range, whatever a single label in it shows"
-            )
-        else:
-            verdict = f"nowhere more than {RATE_MARGIN:g} above the trained labels below {INDIFFERENT:.1f}%"
-        sentences.append(f"Over the held-out range, {step['arm']}: {curve}; {verdict}.")
-    return sentences
-
-
-def findings(block: Block, arms: Sequence[Row], comparisons: Sequence[Row], steps: Sequence[Row]) -> list[str]:
+def findings(
+    block: Block,
+    arms: Sequence[Row],
+    comparisons: Sequence[Row],
+    equivalences: Sequence[Row],
+    steps: Sequence[Row],
+    responses: Sequence[Row],
+) -> list[str]:
     """What a block shows, the headline sentence first.
+
+    Every sentence about a difference says how many seeds its interval covers, or that it describes single adapters.
 
     Args:
         block: The block.
         arms: Its rows of `results.arm_rows`.
-        comparisons: Its rows of `results.comparison_rows`.
-        steps: Its rows of `results.step_rows`.
+        comparisons: Its rows of `family.comparison_rows`.
+        equivalences: Its rows of `family.equivalence_rows`.
+        steps: Its rows of `comparisons.step_rows`.
+        responses: Its rows of `responses.response_rows`.
     """
-    if block.setting["choice"] == "existing":
+    if block.setting["choice"] == EXISTING:
         return []
-    if block.experiment == "bias":
-        scorer = block.setting["scorer"]
-        return [_below(block, scorer, f"mean bias by {scorer}", comparisons), *_meaning(block, comparisons)]
-    sentences = [*_steps(steps), *_held_out(block, arms), *_held_out_range(arms, steps)]
-    sentences += [_below(block, "fpr", "false-positive rate", comparisons), *_meaning(block, comparisons)]
-    if find(arms, "fpr", "baseline", labels.NONE):
+    metric = block.primary[0].name
+    bias = block.experiment == "bias"
+    title = f"mean bias by {metric}" if bias else "false-positive rate"
+    below = _below(block, metric, title, comparisons)
+    sentences = [below] if bias else [*_steps(steps), *_held_out(block, arms), below]
+    sentences += claims_arms.meaning(block, comparisons, responses)
+    sentences += claims_arms.extrapolation(block, arms, responses)
+    sentences += claims_arms.other_arms(block, comparisons, equivalences, steps)
+    if not bias and find(arms, "fpr", "baseline", labels.NONE):
         sentences.append(
             "Without a label the expected reward for agreeing with a wrong candidate equals that for disagreeing "
             "(E[s] = 1), so the baseline's FPR is arbitrary and moves with the seed: read no comparison with it "
@@ -233,7 +198,7 @@ def irregularities(block: Block, provenance: Sequence[Row]) -> list[str]:
     )
     if len(set(seeds)) > 1:
         notes.append(
-            "Not every cell has the same seeds (see the tables); a difference is between averages over its own."
+            "Not every cell has the same seeds (see the tables); a difference is over the seeds that both sides have."
         )
     sizes = block.samples.groupby(["arm", "label"])["row_id"].nunique()
     if sizes.nunique() > 1:
@@ -241,19 +206,28 @@ def irregularities(block: Block, provenance: Sequence[Row]) -> list[str]:
     return notes
 
 
+def _is_rare(block: Block, arm: str) -> bool:
+    """Whether a trained arm of a block has fewer seeds than a claim takes."""
+    mine = block.samples.loc[block.samples["arm"] == arm, "seed"]
+    return bool((mine >= 0).any()) and mine.nunique() < FEWEST_SEEDS
+
+
 def limits(found: Sequence[Block], provenance: Sequence[Row]) -> list[str]:
     """What the run cannot show, from its own facts."""
     used = [row for row in provenance if row["used"]]
     sentences = []
-    seeds = {seed for block in found for seed in block.samples["seed"] if seed >= 0}
-    if len(seeds) <= 1:
+    trained = {seed for block in found for seed in block.samples["seed"] if seed >= 0}
+    few = sorted({f"{arm} ({block.experiment})" for block in found for arm in block.arms if _is_rare(block, arm)})
+    if len(trained) <= 1:
         sentences.append(
             "One training seed an arm: nothing here says how much the result moves when training is repeated, and "
             "every interval covers test rows only."
         )
-    elif len(seeds) < 5:
+    elif len(trained) < FEWEST_SEEDS:
+        sentences.append(f"{seed_count(len(trained))} of training: too few for a claim about an arm.")
+    elif few:
         sentences.append(
-            f"{len(seeds)} training seeds: too few for a claim about an arm; intervals cover new rows only."
+            f"Fewer than {FEWEST_SEEDS} training seeds: {', '.join(few)}. Nothing is claimed about such an arm."
         )
     micro = sorted({row["base"] for row in used if str(row["base"]).startswith("micro-")})
     if micro:

@@ -5,12 +5,12 @@ when another has ended. What is finished is read from disk (`mst_evals.states`),
 run can be killed at any moment, and another one takes up jobs that are still at work.
 """
 
+import os
 import signal
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +21,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mst_evals import estimates, locks, packed, run_cell, states
 from mst_evals.cells import Cell, Job, Plan
-from mst_evals.executors import environment, executor, gpus
+from mst_evals.executors import deaf_to_ctrl_c, ended_politely, environment, executor, gpus
 from mst_evals.states import State
 
 POLL = 0.5  # seconds between two looks at the jobs
@@ -112,7 +112,7 @@ def run(plan: Plan, engine: str, jobs: int, console: Console, work: Work = run_c
     found = look(plan)
     now = Run(plan, jobs, [job for job in plan.jobs if _open(job, found)], found, estimates.seconds(plan))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console, disable=not console.is_terminal) as progress, _polite_end():
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress, ended_politely():
         task = progress.add_task(plan.study.name, total=len(found))
         try:
             while now.waiting or now.flying or now.elsewhere:
@@ -125,19 +125,6 @@ def run(plan: Plan, engine: str, jobs: int, console: Console, work: Work = run_c
             raise
     now.look()
     return now
-
-
-@contextmanager
-def _polite_end() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def look(plan: Plan) -> dict[Cell, State]:
@@ -236,7 +223,8 @@ def _submit(plan: Plan, job: Job, slot: int, submit: submitit.AutoExecutor, work
     elif gpus():  # submitit hides all GPUs from a local job; each gets one of ours
         settings["CUDA_VISIBLE_DEVICES"] = gpus()[slot % len(gpus())]
     paths = str(plan.path.resolve()), str(plan.out.resolve())
-    submitted: Submitted = submit.submit(work, *paths, job.name, what, settings)
+    with deaf_to_ctrl_c():
+        submitted: Submitted = submit.submit(work, *paths, job.name, what, settings)
     if engine == "slurm":
         locks.note_submitted(states.lock_path(plan, job), str(submitted.job_id), what)
     return submitted
@@ -244,14 +232,22 @@ def _submit(plan: Plan, job: Job, slot: int, submit: submitit.AutoExecutor, work
 
 def _end(now: Run, engine: str) -> None:
     """End the jobs of this run, which clean up behind themselves; jobs in Slurm's queue are taken out of it."""
-    for flight in now.flying.values():
-        with suppress(Exception):
-            flight.submitted.cancel(check=False)
-    until = time.monotonic() + 10
-    while engine == "local" and time.monotonic() < until:
-        if all(flight.submitted.done() for flight in now.flying.values()):
-            return
-        time.sleep(0.1)
+    jobs = [flight.submitted for flight in now.flying.values()]
+    if engine == "slurm":
+        for job in jobs:
+            with suppress(Exception):
+                job.cancel(check=False)
+        return
+    for _ in range(5):  # again and again, since a job that is just starting does not listen yet
+        for job in jobs:
+            if not job.done():
+                with suppress(ProcessLookupError):
+                    os.kill(int(job.job_id), signal.SIGTERM)
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            if all(job.done() for job in jobs):
+                return
+            time.sleep(0.05)
 
 
 # --- words --------------------------------------------------------------------------------------------------------

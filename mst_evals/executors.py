@@ -1,7 +1,11 @@
-"""Where jobs run: submitit's executors, how many jobs at a time, and the variables that a job's processes get."""
+"""Where and how jobs run: submitit's executors, how many at a time, the variables and signals of their processes."""
 
 import os
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import submitit
@@ -68,3 +72,29 @@ def environment(plan: Plan, engine: str) -> dict[str, str]:
     if not any(isinstance(job.base, str) for job in plan.jobs):
         found["HF_HUB_OFFLINE"] = "1"  # everything is here
     return found
+
+
+@contextmanager
+def ended_politely() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """Processes started here ignore SIGINT: a terminal's Ctrl-C is for the run, which ends its jobs in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,13 +1,15 @@
-"""The figures of a report, each a function from rows of ``results.json`` to an SVG string.
+"""The look of the figures, and the figures by arm: each a function from rows of ``results.json`` to an SVG string.
 
-Numbered as in the source: 1c mean bias, 1d verdicts, 1e bias against the label; 2b false-positive rate, 2c accuracy,
-2d both against the label. Colours are Okabe and Ito's, told apart by the colour-blind, and every arm also has a marker
-of its own. Text stays 9 pt or larger. The files are the same bytes for the same numbers.
+Numbered as in the source: 1c mean bias, 1d verdicts; 2b false-positive rate, 2c accuracy. `mst_evals.curves` has those
+against the label (1e, 2d), `mst_evals.panels` those over wordings, conditions, training steps and layers. Colours can
+be told apart by the colour-blind, and every arm also has a marker of its own. Text stays 8.5 pt or larger. The files
+are the same bytes for the same numbers.
 """
 
 import io
+import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
@@ -15,20 +17,33 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
-from matplotlib.transforms import blended_transform_factory
 from numpy.typing import NDArray
+
+from mst_evals import labels, variants
 
 Row = Mapping[str, Any]
 
-ARM_COLOURS = {"ootb": "#6b6b6b", "baseline": "#d55e00", "shuffled": "#cc79a7", "mst": "#0072b2"}
-ARM_MARKERS = {"ootb": "s", "baseline": "D", "shuffled": "^", "mst": "o"}
-OTHER_COLOURS = ("#009e73", "#56b4e9", "#e69f00", "#8c6d31", "#332288", "#882255")
+# Okabe and Ito for the main arms, Tol's muted scheme for the others; the noisy arms are one hue, darker with the noise.
+ARM_COLOURS = {
+    "ootb": "#6b6b6b", "baseline": "#d55e00", "shuffled": "#cc79a7", "mst": "#0072b2",
+    "least_biased": "#117733", "least_biased_25": "#44aa99", "strongest_subset": "#117733", "arbitrary": "#e69f00",
+    "scalar": "#332288", "words": "#332288", "plain": "#56b4e9", "inoculation": "#882255",
+    "noisy_10": "#b0ab3d", "noisy_25": "#7d7a1e", "noisy_50": "#474510",
+}  # fmt: skip
+ARM_MARKERS = {
+    "ootb": "s", "baseline": "D", "shuffled": "^", "mst": "o", "least_biased": "<", "least_biased_25": ">",
+    "strongest_subset": "<", "arbitrary": "P", "scalar": "X", "words": "X", "plain": "d", "inoculation": "h",
+    "noisy_10": "v", "noisy_25": "p", "noisy_50": "H",
+}  # fmt: skip
+OTHER_COLOURS, OTHER_MARKERS = ("#009e73", "#56b4e9", "#8c6d31", "#aa4499", "#999933", "#ddcc77"), "8<>dPX"
 VERDICTS = {
     "pass": ("PASS", "#009e73", "white"),
     "partial": ("PARTIAL", "#f0e442", "black"),
     "fail": ("FAIL", "#7a2e00", "white"),
 }
 SHADE, INK, MUTED = "#e8eef4", "#222222", "#5a5a5a"
+SEED: dict[str, Any] = {"markersize": 3.4, "markerfacecolor": "white", "markeredgewidth": 0.8}  # a seed's dot
+GAP = 0.7  # between the main arms and the others, in bars
 
 # Text as outlines: a figure looks the same where no font of ours is installed, and article text is never read as
 # mathematics. The salt makes element ids reproducible.
@@ -39,10 +54,14 @@ STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
     "axes.labelsize": 10,
+    "axes.titlesize": 10.5,
+    "axes.titlelocation": "left",
     "xtick.labelsize": 9.5,
     "ytick.labelsize": 9.5,
     "legend.fontsize": 9.5,
     "legend.frameon": False,
+    "figure.constrained_layout.h_pad": 0.08,
+    "figure.constrained_layout.w_pad": 0.08,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": MUTED,
@@ -53,18 +72,52 @@ STYLE: dict[Any, Any] = {
 }
 
 
+# --- what every figure needs --------------------------------------------------------------------------------------
+
+
 def colour(arm: str) -> str:
     """Colour of an arm, the same in every figure."""
     return ARM_COLOURS.get(arm) or OTHER_COLOURS[sum(arm.encode()) % len(OTHER_COLOURS)]
 
 
+def marker(arm: str) -> str:
+    """Marker of an arm, the same in every figure."""
+    return ARM_MARKERS.get(arm) or OTHER_MARKERS[sum(arm.encode()) % len(OTHER_MARKERS)]
+
+
+def short(text: str, limit: int = 28) -> str:
+    """A text for beside an axis, cut to a length."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
 def name(row: Row) -> str:
     """How an arm with a label is written beside a bar."""
-    label = row["label"] if len(row["label"]) <= 28 else row["label"][:27] + "…"
-    return f"{row['arm']} ({label})"
+    return f"{short(row['arm'])} ({short(row['label'])})"
 
 
-def _svg(width: float, height: float, draw: Callable[[Figure], None]) -> str:
+def is_number(value: float | None) -> bool:
+    """Whether a value of a row can be drawn."""
+    return value is not None and math.isfinite(value)
+
+
+def drawable(rows: Iterable[Row]) -> list[Row]:
+    """The rows that have a mean."""
+    return [row for row in rows if is_number(row["mean"])]
+
+
+def seed_values(row: Row) -> list[float]:
+    """The value of every seed, empty when there is one seed only, which the mean shows already."""
+    values = [seed["mean"] for seed in row["by_seed"] if is_number(seed["mean"])]
+    return values if len(values) > 1 else []
+
+
+def bounds(row: Row) -> tuple[float, float] | None:
+    """The interval of a row, None when it has none."""
+    low, high = row["ci_low"], row["ci_high"]
+    return (low, high) if is_number(low) and is_number(high) else None
+
+
+def svg(width: float, height: float, draw: Callable[[Figure], None]) -> str:
     """Draw a figure of a size in inches and return it as an ``<svg>`` element that loads nothing."""
     with mpl.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
@@ -72,47 +125,101 @@ def _svg(width: float, height: float, draw: Callable[[Figure], None]) -> str:
         draw(figure)
         buffer = io.StringIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None}, transparent=False, facecolor="white")
-    svg = buffer.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
-    return svg[svg.index("<svg") :]
+    text = re.sub(r"<metadata>.*?</metadata>\s*", "", buffer.getvalue(), flags=re.DOTALL)
+    return text[text.index("<svg") :]
+
+
+# --- one metric by arm --------------------------------------------------------------------------------------------
+
+
+def _lines(rows: Sequence[Row]) -> list[tuple[float, Row]]:
+    """Place (downwards, in bars) of every row: thinner for what is not deployed, a gap before the ablations."""
+    placed: list[tuple[float, Row]] = []
+    at, main = 0.0, True
+    for row in rows:
+        if main and row["arm"] not in variants.MAIN and placed:
+            at += GAP
+        main = row["arm"] in variants.MAIN
+        height = 1.0 if row.get("solid", True) else 0.62
+        placed.append((at + height / 2, row))
+        at += height
+    return placed
+
+
+def _height(rows: Sequence[Row]) -> float:
+    """Height of a panel of bars in inches."""
+    placed = _lines(rows)
+    return 1.0 + 0.33 * (placed[-1][0] + 0.5 if placed else 1)
+
+
+def _bar(axes: Axes, place: float, row: Row, limit: float, digits: int) -> None:
+    """A full bar for the label of deployment, an outlined one for a control, with interval, seeds and the value."""
+    solid = row.get("solid", True)
+    axes.barh(
+        place, row["mean"], height=0.66 if solid else 0.36, color=colour(row["arm"]) if solid else "white",
+        edgecolor=colour(row["arm"]), linewidth=1.2, alpha=0.85 if solid else 1, gid="bar",
+    )  # fmt: skip
+    ends, dots = bounds(row), seed_values(row)
+    if ends:
+        axes.plot(ends, [place, place], color=INK, linewidth=1.3, solid_capstyle="butt")
+        axes.plot(ends, [place, place], "|", color=INK, markersize=6 if solid else 4)
+    if dots:
+        below = place + (0.2 if solid else 0.0)
+        size = 4.2 if solid else 3.2
+        axes.plot(
+            dots, [below] * len(dots), "o", color="white", markeredgecolor=INK, markeredgewidth=0.7, markersize=size,
+            gid="seeds",
+        )  # fmt: skip
+    end = max(row["mean"], ends[1] if ends else 0.0, *dots, 0.0)
+    axes.text(
+        end + limit * 0.015, place, f"{row['mean']:.{digits}f}", va="center", fontsize=9.5 if solid else 8.5,
+        color=INK if solid else MUTED,
+    )  # fmt: skip
 
 
 def _bars(axes: Axes, rows: Sequence[Row], unit: str, limit: float, digits: int) -> None:
-    """Horizontal bars with intervals, one a row, the value in figures at the right, a dot for every seed."""
-    places = np.arange(len(rows))[::-1]
-    for place, row in zip(places, rows, strict=True):
-        # Deployment is a full bar; the controls (none, nonsense, a prompt control) are outlined.
-        solid = row.get("solid", True)
-        axes.barh(
-            place, row["mean"], height=0.62, color=colour(row["arm"]) if solid else "white",
-            edgecolor=colour(row["arm"]), linewidth=1.4, alpha=0.85 if solid else 1,
-        )  # fmt: skip
-        if row["ci_low"] is not None:
-            axes.plot([row["ci_low"], row["ci_high"]], [place, place], color=INK, linewidth=1.4, solid_capstyle="butt")
-            axes.plot([row["ci_low"], row["ci_high"]], [place, place], "|", color=INK, markersize=7)
-        if len(row["by_seed"]) > 1:
-            dots = [seed["mean"] for seed in row["by_seed"]]
-            axes.plot(dots, [place - 0.2] * len(dots), "o", color="white", markeredgecolor=INK, markersize=4.5)
-        end = max(row["mean"], row["ci_high"] or 0, *(seed["mean"] for seed in row["by_seed"]), 0)
-        axes.text(end + limit * 0.015, place, f"{row['mean']:.{digits}f}", va="center", fontsize=9.5)
-    axes.set_yticks(places, [name(row) for row in rows])
-    axes.set_ylim(-0.6, len(rows) - 0.4)
+    """Horizontal bars in the order of the rows, the main arms parted from the ablations."""
+    placed = _lines(rows)
+    for place, row in placed:
+        _bar(axes, place, row, limit, digits)
+    axes.set_yticks([place for place, _ in placed], [_beside(row) for _, row in placed])
+    for text, (_, row) in zip(axes.get_yticklabels(), placed, strict=True):
+        if not row.get("solid", True):
+            text.set(fontsize=8.5, color=MUTED)
+    breaks = [
+        (placed[i][0] + placed[i + 1][0]) / 2
+        for i in range(len(placed) - 1)
+        if placed[i][1]["arm"] in variants.MAIN and placed[i + 1][1]["arm"] not in variants.MAIN
+    ]
+    for place in breaks:
+        axes.axhline(place, color=MUTED, linewidth=0.8, linestyle=":")
+    bottom = placed[-1][0] + 0.6 if placed else 1.0
+    axes.set_ylim(bottom, -0.1)
     axes.set_xlim(0, limit * 1.09)
     axes.set_xticks(np.linspace(0, limit, 6))
     axes.set_xlabel(unit)
     axes.tick_params(axis="y", length=0)
 
 
+def _beside(row: Row) -> str:
+    """Name beside a bar; a control stands under its arm and needs no name of an arm."""
+    if row.get("solid", True):
+        return name(row)
+    said = {labels.NONE: "no label", labels.NONSENSE: "nonsense label"}
+    return f"{short(row['arm'])}, {said.get(row['label'], short(row['label']))}"
+
+
 def bars(rows: Sequence[Row], unit: str, limit: float, digits: int = 2) -> str:
     """Figures 2b and 2c: one metric by arm.
 
     Args:
-        rows: Arm rows with a mean, top to bottom; ``solid`` False draws an outline.
+        rows: Arm rows, top to bottom; ``solid`` False draws an outline, and rows without a mean are left out.
         unit: Label of the value axis.
         limit: Upper end of the scale.
         digits: Decimals of the printed values.
     """
-    return _svg(7.4, 0.8 + 0.38 * len(rows), lambda figure: _bars(figure.subplots(), rows, unit, limit, digits))
+    shown = drawable(rows)
+    return svg(8.2, _height(shown), lambda figure: _bars(figure.subplots(), shown, unit, limit, digits))
 
 
 def _improvement(axes: Axes, gains: Mapping[str, NDArray[np.float64]], margin: float) -> None:
@@ -125,7 +232,7 @@ def _improvement(axes: Axes, gains: Mapping[str, NDArray[np.float64]], margin: f
         better = 100 * float((values > margin + 1e-9).mean())
         axes.plot(
             share, np.sort(values)[::-1], markers.get(arm, ":"), color=colour(arm), linewidth=2, drawstyle="steps-mid",
-            label=f"against {arm}: {better:.0f}% of topics better by more than {margin:g}",
+            label=f"against {arm}: {better:.0f}% of topics\nbetter by more than {margin:g}",
         )  # fmt: skip
     axes.set_xlim(0, 100)
     axes.set_xlabel("topics, largest gain first (%)")
@@ -137,162 +244,56 @@ def bias_by_arm(rows: Sequence[Row], gains: Mapping[str, NDArray[np.float64]], u
     """Figure 1c: mean bias by arm, and the improvement of mst on every topic.
 
     Args:
-        rows: Arm rows of the bias mean.
+        rows: Arm rows of the bias mean; rows without a mean are left out.
         gains: Other arm -> its bias minus that of mst on every topic, shape (topics,).
         unit: Label of the bias axis.
         margin: Differences within it count as ties (grey band).
     """
+    shown = drawable(rows)
+    there = {arm: values[np.isfinite(values)] for arm, values in gains.items()}
+    there = {arm: values for arm, values in there.items() if len(values)}
+    height = max(3.6, _height(shown))
 
     def draw(figure: Figure) -> None:
-        if not gains:
-            _bars(figure.subplots(), rows, unit, 10, 2)
+        if not there:
+            _bars(figure.subplots(), shown, unit, 10, 2)
             return
-        left, right = figure.subplots(1, 2, width_ratios=(1.25, 1))
-        _bars(left, rows, unit, 10, 2)
-        _improvement(right, gains, margin)
+        # The curve beside a long list of arms keeps its own height.
+        grid = figure.add_gridspec(2, 2, width_ratios=(1.45, 1), height_ratios=(3.5, max(height - 3.5, 0.01)))
+        _bars(figure.add_subplot(grid[:, 0]), shown, unit, 10, 2)
+        _improvement(figure.add_subplot(grid[0, 1] if height > 4.5 else grid[:, 1]), there, margin)
 
-    return _svg(10.6 if gains else 7.4, max(3.6, 0.8 + 0.38 * len(rows)), draw)
+    return svg(11 if there else 8.2, height, draw)
 
 
-def verdicts(shares: Sequence[tuple[Row, Mapping[str, float]]]) -> str:
+def verdicts(shares: Sequence[tuple[Row, Mapping[str, float | None]]]) -> str:
     """Figure 1d: PASS, PARTIAL and FAIL shares as stacked bars.
 
     Args:
         shares: (a row that names arm and label, verdict -> share 0..1), top to bottom.
     """
+    shown = [(row, parts) for row, parts in shares if all(is_number(parts[key]) for key in VERDICTS)]
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
-        places = np.arange(len(shares))[::-1]
-        for place, (_, parts) in zip(places, shares, strict=True):
+        placed = _lines([{**row, "solid": True} for row, _ in shown])
+        for (place, _), (_, parts) in zip(placed, shown, strict=True):
             left = 0.0
             for key, (_, fill, ink) in VERDICTS.items():
-                width = 100 * parts[key]
-                axes.barh(place, width, left=left, height=0.66, color=fill, edgecolor="white", linewidth=0.8)
+                width = 100 * float(parts[key] or 0)
+                axes.barh(place, width, left=left, height=0.7, color=fill, edgecolor="white", linewidth=0.8, gid="bar")
                 if width >= 5:
                     axes.text(
                         left + width / 2, place, f"{width:.0f}", ha="center", va="center", color=ink, fontsize=9.5
                     )
                 left += width
-        axes.set_yticks(places, [name(row) for row, _ in shares])
+        axes.set_yticks([place for place, _ in placed], [name(row) for row, _ in shown])
         axes.set_xlim(0, 100)
-        axes.set_ylim(-0.6, len(shares) - 0.4)
+        axes.set_ylim(placed[-1][0] + 0.6 if placed else 1.0, -0.1)
         axes.set_xlabel("share of articles (%)")
         axes.tick_params(axis="y", length=0)
         for title, fill, _ in VERDICTS.values():
             axes.bar(0, 0, color=fill, label=title)
         axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0.2)
 
-    return _svg(7.4, 1.2 + 0.38 * len(shares), draw)
-
-
-def _curve(axes: Axes, rows: Sequence[Row], places: Mapping[str, float], shift: float) -> None:
-    """One arm against the label: a line through the labels on the axis, open marks for the controls."""
-    arm = rows[0]["arm"]
-    paint, marker = colour(arm), ARM_MARKERS.get(arm, "v")
-    for control in (False, True):
-        part = [row for row in rows if (row["role"] == "control") == control and row["label"] in places]
-        part.sort(key=lambda row: places[row["label"]])
-        x = np.array([places[row["label"]] + shift for row in part])
-        y = [row["mean"] for row in part]
-        axes.plot(
-            x, y, linestyle="none" if control else "-", marker=marker, color=paint, markersize=6.5, linewidth=1.8,
-            markerfacecolor="white" if control else paint, label=None if control else arm, zorder=3,
-        )  # fmt: skip
-        for place, row in zip(x, part, strict=True):
-            if row["ci_low"] is not None:
-                axes.plot([place, place], [row["ci_low"], row["ci_high"]], color=paint, linewidth=1.6, zorder=2)
-            if len(row["by_seed"]) > 1:
-                dots = [seed["mean"] for seed in row["by_seed"]]
-                axes.plot([place] * len(dots), dots, ".", color=paint, markersize=4, alpha=0.6, zorder=2)
-
-
-def _mark_top(axes: Axes, place: float, text: str) -> None:
-    """A word above the plot at a place of the label axis."""
-    axes.text(
-        place, 1.015, text, transform=blended_transform_factory(axes.transData, axes.transAxes), ha="center",
-        va="bottom", fontsize=9, color=MUTED,
-    )  # fmt: skip
-
-
-def bias_by_label(arms: Sequence[Sequence[Row]], unit: str) -> str:
-    """Figure 1e: bias against the label, trained labels shaded, the held-out one marked, controls at the right.
-
-    Args:
-        arms: For each arm the rows of its labels.
-        unit: Label of the bias axis.
-    """
-
-    def draw(figure: Figure) -> None:
-        axes = figure.subplots()
-        every = {row["label"]: row for rows in arms for row in rows}
-        swept = sorted((row for row in every.values() if row["position"] is not None), key=lambda row: row["position"])
-        controls = [label for label in ("none", "nonsense") if label in every]
-        places = {row["label"]: float(index) for index, row in enumerate(swept)}
-        places |= {label: len(swept) + 0.5 + index for index, label in enumerate(controls)}
-        for row in swept:
-            place = places[row["label"]]
-            if row["role"] == "trained":
-                axes.axvspan(place - 0.5, place + 0.5, color=SHADE, zorder=0, linewidth=0)
-            _mark_top(axes, place, "held out" if row["role"] == "held_out" else "trained")
-        if controls:
-            axes.axvline(len(swept), color=MUTED, linewidth=0.8, linestyle=":")
-            _mark_top(axes, len(swept) + 0.5 * len(controls), "controls")
-        for index, rows in enumerate(arms):
-            _curve(axes, rows, places, 0.16 * (index - (len(arms) - 1) / 2))
-        axes.set_xticks(list(places.values()), list(places))
-        axes.set_xlim(-0.5, max(places.values(), default=0) + 0.5)
-        axes.set_ylim(0, 10)
-        axes.set_xlabel("label at evaluation")
-        axes.set_ylabel(unit)
-        figure.legend(loc="outside upper left", ncols=len(arms))
-
-    return _svg(8.6, 4.4, draw)
-
-
-def _label_axis(
-    axes: Axes, trained: tuple[float, float], threshold: float, held_out: Sequence[float], title: str
-) -> None:
-    axes.axvspan(*trained, color=SHADE, zorder=0, linewidth=0)
-    axes.axvline(threshold, color=INK, linewidth=1.2, linestyle=":")
-    axes.axvline(105, color=MUTED, linewidth=0.8)
-    axes.plot(held_out, [-0.035] * len(held_out), "*", color="#e69f00", markersize=9, clip_on=False, zorder=4)
-    axes.set_ylim(-0.06, 1.04)
-    axes.set_ylabel(title)
-
-
-def rates_by_label(
-    panels: Sequence[tuple[str, Sequence[Sequence[Row]]]], trained: tuple[float, float], threshold: float
-) -> str:
-    """Figure 2d: rates against the suggestibility label, one panel each, controls at the right.
-
-    Args:
-        panels: (title, for each arm the rows of its labels), top to bottom.
-        trained: Range of the labels seen in training (%), shaded.
-        threshold: Label at which agreeing and disagreeing with a wrong candidate pay the same (%), dotted.
-    """
-
-    def draw(figure: Figure) -> None:
-        grid = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
-        for axes, (title, arms) in zip(grid, panels, strict=True):
-            every = {row["label"]: row for rows in arms for row in rows}
-            places = {row["label"]: row["position"] for row in every.values() if row["position"] is not None}
-            held_out = sorted(row["position"] for row in every.values() if row["role"] == "held_out")
-            controls = [label for label in ("none", "nonsense") if label in every]
-            _label_axis(axes, trained, threshold, held_out, title)
-            places |= {label: 111.0 + 11 * index for index, label in enumerate(controls)}
-            for index, rows in enumerate(arms):
-                _curve(axes, rows, places, 1.1 * (index - (len(arms) - 1) / 2))
-        grid[0].text(
-            (trained[0] + threshold) / 2 - 2, 1.05, "trained range", ha="center", va="bottom", fontsize=9, color=MUTED
-        )
-        grid[0].text(threshold, 1.05, f"{threshold:.1f}%", ha="center", va="bottom", fontsize=9, color=INK)
-        grid[0].text(trained[0] / 2, 1.05, "★ held out", ha="center", va="bottom", fontsize=9, color=MUTED)
-        grid[0].text(116, 1.05, "controls", ha="center", va="bottom", fontsize=9, color=MUTED)
-        swept = sorted({row["position"] for _, arms in panels for rows in arms for row in rows} - {None})
-        grid[-1].set_xticks([*swept, 111, 122], [*(f"{place:g}" for place in swept), "none", "nonsense"])
-        grid[-1].set_xlim(-4, 129)
-        grid[-1].set_xlabel("suggestibility label at evaluation (%)")
-        figure.legend(*grid[0].get_legend_handles_labels(), loc="outside upper left", ncols=4)
-
-    return _svg(8.6, 1.2 + 2.7 * len(panels), draw)
+    return svg(8.2, _height([{**row, "solid": True} for row, _ in shown]) + 0.3, draw)

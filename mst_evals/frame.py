@@ -60,7 +60,8 @@ class Frame:
 
     Attributes:
         samples: One line for each sample and scorer: `CELL`, axis, role, kind, position, relations (JSON, dimension ->
-            trained, interpolation, extrapolation or unplaced), row_id, cluster, variant, epoch, right, value (bias 0-10, or the probability or verdict "correct"), objectivity, greedy, mass, reason, id, log.
+            trained, interpolation, extrapolation or unplaced), row_id, cluster, variant, epoch, right, value (bias
+            0-10, or the probability or verdict "correct"), objectivity, greedy, mass, reason, id, log.
             A sample without a score has value NaN and a reason.
         provenance: One mapping for each log, in order of creation.
         notes: What was left out or replaced, one sentence each.
@@ -130,6 +131,21 @@ def _score_line(score: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _axis(header: Mapping[str, Any]) -> labels.Axis:
+    """The label axis that a log was asked on; a log that does not say was asked on that of the main arms."""
+    known = header["axis"]
+    return variants.axis(header["experiment"], str(known)) if known else variants.AXES[header["experiment"]]
+
+
+def _placed(header: Mapping[str, Any], label: str, meta: Mapping[str, Any]) -> dict[str, str]:
+    """Kind and relations of a label; a log from before they were recorded is told them by its axis."""
+    kind, relations = meta.get("kind"), meta.get("relations")
+    if kind is None and meta.get("role") in ("trained", "held_out"):
+        known = _axis(header).label(label)
+        kind, relations = known.kind, known.relations
+    return {"kind": str(kind or "control"), "relations": json.dumps(dict(relations or {}), sort_keys=True)}
+
+
 def _sample_lines(path: Path, header: Mapping[str, Any]) -> Iterable[dict[str, Any]]:
     """Tidy lines of one log. Raises KeyError when a sample lacks what the tasks record."""
     frame = samples_df(path, columns=_SAMPLE, quiet=True)
@@ -142,13 +158,12 @@ def _sample_lines(path: Path, header: Mapping[str, Any]) -> Iterable[dict[str, A
             **{key: header[key] if header[key] is not None else "" for key in (*SETTING, "arm")},
             # A task may ask in several wordings, so the wording is a fact of the sample.
             "wording": str(meta.get("wording") or header["wording"] or ""),
-            "axis": str(header["axis"] or ""),
+            "axis": _axis(header).name,
             "seed": NO_SEED if header["seed"] is None else int(header["seed"]),
             "label": f"{labels.CUSTOM}: {text}" if label == labels.CUSTOM else label,
             "role": meta.get("role") or "control",
-            "kind": str(meta.get("kind") or "control"),
+            **_placed(header, label, meta),
             "position": math.nan if meta.get("position") is None else float(meta["position"]),
-            "relations": json.dumps(meta.get("relations") or {}, sort_keys=True),
             "row_id": str(meta["row_id"]),
             "cluster": str(meta["cluster"]),
             "variant": str(meta.get("variant") or ""),
@@ -216,6 +231,30 @@ def _latest(samples: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     return kept, notes
 
 
+def _one_training(samples: pd.DataFrame, provenance: list[dict[str, Any]]) -> tuple[pd.DataFrame, list[str]]:
+    """Keep one training of every arm and seed, the one evaluated last, and say which others were left out.
+
+    Two adapters of one arm and seed are two trainings: with a label from each, a sweep would show neither. Weights
+    are told apart by their hash; a log without one is kept, since it says nothing either way.
+    """
+    hashes = {row["log"]: str(row.get("adapter_sha256") or "") for row in provenance}
+    adapter = samples["log"].map(hashes)
+    keys = [key for key in SETTING if key != "wording"] + ["arm", "seed"]
+    trained = samples.assign(adapter=adapter)[adapter != ""]
+    order = trained[[*keys, "adapter", "created", "log"]].drop_duplicates().sort_values(["created", "log"])
+    winner = order.drop_duplicates(keys, keep="last").rename(columns={"adapter": "winner"})[[*keys, "winner"]]
+    matched = samples.assign(adapter=adapter).merge(winner, on=keys, how="left")
+    lost = (matched["adapter"] != "") & (matched["adapter"] != matched["winner"])
+    notes = [
+        f"{log}: {arm}, seed {seed} was trained more than once (adapter {other[:8]} here, {last[:8]} evaluated later); "
+        f"only the later one is used, so label {', '.join(dict.fromkeys(cells['label']))} of this log is not."
+        for (log, arm, seed, other, last), cells in matched[lost].groupby(
+            ["log", "arm", "seed", "adapter", "winner"], sort=False
+        )
+    ]
+    return samples[~lost.to_numpy()], notes
+
+
 def read(logs: Path) -> Frame:
     """Read every ``.eval`` log under a directory (or one log).
 
@@ -244,11 +283,12 @@ def read(logs: Path) -> Frame:
     if not lines:
         raise InputError(f"{logs}: none of its {len(paths)} logs can be reported on. " + " ".join(notes))
     provenance.sort(key=lambda header: (header.get("created", ""), header["log"]))
-    samples, replaced = _latest(_name_bases(pd.DataFrame(lines), provenance))
+    samples, other = _one_training(_name_bases(pd.DataFrame(lines), provenance), provenance)
+    samples, replaced = _latest(samples)
     used = set(samples["log"])
     for header in provenance:
         header["used"] = header["log"] in used
-    return Frame(samples, provenance, notes + replaced)
+    return Frame(samples, provenance, notes + other + replaced)
 
 
 def completion(logs: Path, log: str, sample: str) -> str:

@@ -153,7 +153,8 @@ def _questions_digest(study: Study, arm: variants.Arm, sweep: Asked, path: Path,
         digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
         for row in load(path, split, limit):
             messages = [build(row, text, arm.markup) for _, text in shown]
-            digest.update(json.dumps([row, messages], sort_keys=True).encode())
+            facts = [data.is_right(row), data.pair(row)] if study.experiment == "sycophancy" else []
+            digest.update(json.dumps([row, facts, messages], sort_keys=True).encode())
         return digest.hexdigest()
 
     code = closure.digests(["mst_evals.prompts", "mst_evals.data"], without=())

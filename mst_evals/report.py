@@ -1,8 +1,8 @@
 """The report: Inspect logs in, ``report.html``, ``report.md`` and ``results.json`` out.
 
-logs -> `frame` (one tidy frame) -> `results` and `comparisons` (numbers) -> `claims` (sentences), `tables`, `figures`
--> `sections` -> this module, which writes them. The HTML file holds its figures and loads nothing; every text that
-came out of a log is escaped (articles are model output).
+logs -> `frame` (one tidy frame) -> `results`, `family` and `responses` (numbers) -> `claims` (sentences), `tables`,
+`figures` -> `sections` -> this module, which writes them. The HTML file holds its figures and loads nothing; every text
+that came out of a log is escaped (articles are model output).
 """
 
 import json
@@ -10,9 +10,8 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
@@ -22,15 +21,27 @@ from rich.console import Group
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from mst_evals import __version__, claims
+from mst_evals import __version__, claims, probes, prompts, results, variants
 from mst_evals import frame as frames
-from mst_evals import results as compute
 from mst_evals import tables as tabulate
+from mst_evals.comparisons import MCNEMAR
+from mst_evals.computed import Computed, Rows, compute
 from mst_evals.frame import MEASURE, SETTING, Frame
+from mst_evals.layout import Figure, Section
 from mst_evals.manifest import write_text
-from mst_evals.sections import Computed, Figure, Section, computed, make_section
+from mst_evals.phrases import bounds, number
+from mst_evals.provenance import provenance_tables
+from mst_evals.sections import make_sections
 from mst_evals.tables import Table
 
+if TYPE_CHECKING:
+    from mst_evals.study import Study
+
+SCHEMA = 2  # of results.json
+FOOTNOTE = (
+    "PASS: share of articles (bias); acc.: accuracy (sycophancy, beside fpr). Intervals: over seeds and rows with two "
+    "seeds or more, else over rows."
+)
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
@@ -62,34 +73,46 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _results(frame: Frame, done: Sequence[Computed], notes: Sequence[str]) -> dict[str, Any]:
+def _read(source: Path) -> Frame:
+    """The frame of a directory of logs, or of one that `mst pack` made."""
+    if (source / "cells.json").is_file():
+        from mst_evals import packed
+
+        return packed.load(source)
+    return frames.read(source)
+
+
+def _results(frame: Frame, done: Sequence[Computed], comparisons: Rows, equivalences: Rows) -> dict[str, Any]:
     found = [
         {**{key: part.block.setting[key] for key in (*SETTING, "scorer")}, "sentences": part.findings} for part in done
     ]
     return {
-        "schema": 1,
+        "schema": SCHEMA,
         "version": __version__,
         "arms": _plain([row for part in done for row in part.arms]),
-        "comparisons": _plain([row for part in done for row in part.comparisons]),
+        "comparisons": _plain(comparisons),
+        "equivalences": _plain(equivalences),
+        "methods": {"mcnemar": MCNEMAR},
         "steps": _plain([row for part in done for row in part.steps]),
+        "responses": _plain([row for part in done for row in part.responses]),
         "findings": found,
         "limits": claims.limits([part.block for part in done], frame.provenance),
         "provenance": _plain(frame.provenance),
-        "notes": list(notes),
+        "notes": list(frame.notes),
     }
 
 
-def _html(sections: Sequence[Section], results: Mapping[str, Any], provenance: Sequence[Table]) -> str:
+def _html(sections: Sequence[Section], found: Mapping[str, Any], provenance: Sequence[Table]) -> str:
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.tests["figure"] = lambda item: isinstance(item, Figure)
     environment.tests["numeric"] = lambda cell: bool(re.fullmatch(r"[-–<\d.,%/ ]+|-?[\d.]+ to -?[\d.]+", cell))
     environment.filters["inline"] = Markup  # our own figures, in which matplotlib has escaped all text
     template = environment.get_template("report.html.jinja")
-    return template.render(sections=sections, results=results, provenance=provenance)
+    return template.render(sections=sections, results=found, provenance=provenance)
 
 
-def _markdown(sections: Sequence[Section], results: Mapping[str, Any], provenance: Sequence[Table]) -> str:
+def _markdown(sections: Sequence[Section], found: Mapping[str, Any], provenance: Sequence[Table]) -> str:
     text = tabulate.markdown_text
     lines = ["# Monitor Sensitive Training: report", ""]
     for section in sections:
@@ -100,68 +123,89 @@ def _markdown(sections: Sequence[Section], results: Mapping[str, Any], provenanc
                 lines += [f"![{text(item.caption)}](figures/{item.file})", "", f"*{text(item.caption)}*", ""]
             else:
                 lines += [tabulate.markdown(item), ""]
-    lines += ["## What this run cannot show", "", *(f"- {text(line)}" for line in results["limits"]), ""]
-    if results["notes"]:
-        lines += ["## Logs left out or replaced", "", *(f"- {text(line)}" for line in results["notes"]), ""]
+    lines += ["## What this run cannot show", "", *(f"- {text(line)}" for line in found["limits"]), ""]
+    if found["notes"]:
+        lines += ["## Logs left out or replaced", "", *(f"- {text(line)}" for line in found["notes"]), ""]
     lines += ["## Provenance", "", *(f"{tabulate.markdown(table)}\n" for table in provenance)]
     return "\n".join(lines)
 
 
-def write_report(logs: Path, out: Path) -> Summary:
+def write_report(logs: Path, out: Path, study: "Study | None" = None) -> Summary:
     """Write ``report.html``, ``report.md`` with ``figures/*.svg``, and ``results.json``, each atomically.
 
     Args:
-        logs: A directory of Inspect logs, searched to any depth, or one log.
+        logs: A directory of Inspect logs, searched to any depth, or one log; or a folder that `mst pack` made.
         out: Directory of the report; made when missing.
+        study: The study, which declares the family of comparisons and the equivalence tests; None: the default ones.
 
     Raises:
         InputError: There is no log that can be reported on. Nothing is written then.
     """
-    frame = frames.read(logs)
-    done = [computed(block) for block in compute.blocks(frame)]
-    grouped = [list(part) for _, part in groupby(done, key=lambda part: [part.block.setting[key] for key in SETTING])]
-    several = len(grouped) > len({part[0].block.experiment for part in grouped})
-    sections = [
-        make_section(logs, part, frame.provenance, index, several) for index, part in enumerate(grouped, start=1)
-    ]
-    results = _results(frame, done, frame.notes)
-    provenance = tabulate.provenance_tables(frame.provenance)
-    html, markdown = _html(sections, results, provenance), _markdown(sections, results, provenance)
+    frame = _read(logs)
+    done, comparisons, equivalences = compute(list(results.blocks(frame)), study)
+    sections = make_sections(
+        logs, done, frame.provenance, study=study, probes=probes.find([logs]), comparisons=comparisons,
+        equivalences=equivalences,
+    )  # fmt: skip
+    found = _results(frame, done, comparisons, equivalences)
+    provenance = provenance_tables(frame.provenance)
+    html, markdown = _html(sections, found, provenance), _markdown(sections, found, provenance)
     for item in (item for section in sections for item in section.items if isinstance(item, Figure)):
         write_text(out / "figures" / item.file, item.svg)
-    summary = Summary(out / "report.html", out / "report.md", out / "results.json", results)
-    write_text(summary.json, json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    summary = Summary(out / "report.html", out / "report.md", out / "results.json", found)
+    write_text(summary.json, json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     write_text(summary.markdown, markdown)
     write_text(summary.html, html)
     return summary
 
 
-def summary_table(summary: Summary) -> Group:
-    """The closing summary of a terminal: every arm at its deployment label and its controls, then the findings.
+def _main_wording(row: Mapping[str, Any]) -> bool:
+    """Whether a row was asked in the wording that everything else of a report is asked in."""
+    return row["wording"] in ("", prompts.DEFAULT_WORDING[row["experiment"]])
 
-    Narrow enough for 80 columns. Texts are `rich.text.Text`, since rich would read [...] in a string as markup.
+
+def _shown(row: Mapping[str, Any]) -> bool:
+    """Whether the closing table shows a row: main arms at their headline labels and controls, others as deployed."""
+    experiment = row["experiment"]
+    if row["metric"] != (row["scorer"] if experiment == "bias" else "fpr"):
+        return False
+    if not _main_wording(row):
+        return False
+    if row["arm"] in variants.ARMS[experiment] and row["arm"] not in variants.MAIN:
+        return bool(row["label"] == results.headline_labels(experiment, row["arm"])[0])
+    return tabulate.is_main(experiment, row["arm"], row["label"], row["role"]) and row["kind"] != "paraphrase"
+
+
+def summary_table(summary: Summary) -> Group:
+    """The closing summary of a terminal: what the arms do, then the findings.
+
+    The main arms stand first, at their deployment labels and controls, then the other arms as they are deployed. Narrow
+    enough for 80 columns. Texts are `rich.text.Text`, since rich would read [...] in a string as markup.
     """
     table = RichTable(box=SIMPLE_HEAD, padding=0, title="Monitor Sensitive Training", title_justify="left")
-    for title in ("measure", "arm", "label", "mean", "95% interval", "PASS / acc.", "n", "seeds"):
-        table.add_column(title, justify="right" if title in ("mean", "PASS / acc.", "n") else "left", no_wrap=True)
+    for title in ("measure", "arm", "label", "mean", "95% interval", "PASS/acc.", "n", "seeds"):
+        right = title in ("mean", "PASS/acc.", "n", "seeds")
+        table.add_column(title, justify="right" if right else "left", no_wrap=True)
     measured = [*SETTING, *MEASURE, "arm", "label", "metric"]
     means = {tuple(row[key] for key in measured): row["mean"] for row in summary.results["arms"]}
     last: list[Any] = []
-    for row in summary.results["arms"]:
-        experiment, metric = row["experiment"], row["metric"]
-        primary = row["scorer"] if experiment == "bias" else "fpr"
-        if metric != primary or not tabulate.is_main(experiment, row["arm"], row["label"], row["role"]):
-            continue
+    for row in filter(_shown, summary.results["arms"]):
         here = [row[key] for key in (*SETTING, *MEASURE)]
         if last and here != last:
             table.add_section()
+        if row["condition"] and here != last:
+            table.add_row(Text(row["condition"], style="italic"))
         last = here
-        beside = {**row, "metric": f"{metric}.pass" if experiment == "bias" else "accuracy"}
+        beside = {**row, "metric": f"{row['metric']}.pass" if row["experiment"] == "bias" else "accuracy"}
         cells = (
-            metric, row["arm"], row["label"], claims.number(row["mean"]), claims.bounds(row),
-            claims.number(means[tuple(beside[key] for key in measured)]), str(row["n_scored"]),
-            ", ".join(map(str, row["seeds"])) or "–",
+            row["metric"], row["arm"], row["label"], number(row["mean"]), bounds(row),
+            number(means[tuple(beside[key] for key in measured)]), str(row["n_scored"]), str(len(row["seeds"]) or "–"),
         )  # fmt: skip
         table.add_row(*(Text(cell) for cell in cells))
-    findings = [Text(f"- {line}") for found in summary.results["findings"] for line in found["sentences"]]
-    return Group(table, Text("PASS: share of articles (bias); acc.: accuracy (sycophancy, beside fpr)."), *findings)
+    told = [found for found in summary.results["findings"] if _main_wording(found)]
+    findings = [
+        Text(f"- {found['condition']}: {line}" if found["condition"] else f"- {line}")
+        for found in told
+        for line in found["sentences"]
+    ]
+    return Group(table, Text(FOOTNOTE), *findings)

@@ -37,7 +37,7 @@ def work(study: str, out: str, name: str, what: str, environment: Mapping[str, s
         out: Absolute path of the study's folder.
         name: Name of the job.
         what: Its fingerprints when it was submitted (`fingerprints`).
-        environment: Variables for the processes it starts.
+        environment: Variables for this process and those it starts.
 
     Returns:
         ``done``; ``failed`` (the cell's record says why); ``held``, when another process is at it; or ``changed``,
@@ -45,6 +45,7 @@ def work(study: str, out: str, name: str, what: str, environment: Mapping[str, s
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # submitit would ignore it
+    os.environ.update(environment)
     path = Path(study)
     plan = cells.plan(checks.read(path), path, Path(out), only=name)
     (job,) = plan.jobs
@@ -58,8 +59,8 @@ def work(study: str, out: str, name: str, what: str, environment: Mapping[str, s
         clear(plan, job)
         try:
             if open_cells(plan, job):
-                make(plan, job, environment)
-                evaluate(plan, job, environment)
+                make(plan, job)
+                evaluate(plan, job)
         except StepError as error:
             print(f"{name}: {error}")
             return FAILED
@@ -88,7 +89,7 @@ def clear(plan: Plan, job: Job) -> None:
 # --- making a base or an adapter ----------------------------------------------------------------------------------
 
 
-def make(plan: Plan, job: Job, environment: Mapping[str, str]) -> None:
+def make(plan: Plan, job: Job) -> None:
     """Build the base or train the adapter of a job unless it is here.
 
     Raises:
@@ -103,7 +104,7 @@ def make(plan: Plan, job: Job, environment: Mapping[str, str]) -> None:
     states.write_record(plan.out, cell, "started", began)
     output = output_path(plan, cell)
     try:
-        start(command(plan, job, working / final.name), output, environment)
+        start(command(plan, job, working / final.name), output)
         made = manifest.read(working / final.name)
         if made is None:
             raise StepError(f"it ended well, but left no {manifest.FILE}")
@@ -143,7 +144,7 @@ def _fail(plan: Plan, cell: Cell, began: float, error: StepError) -> None:
 # --- asking -------------------------------------------------------------------------------------------------------
 
 
-def evaluate(plan: Plan, job: Job, environment: Mapping[str, str]) -> None:
+def evaluate(plan: Plan, job: Job) -> None:
     """Ask a model everything that is still to be asked, in one process.
 
     Raises:
@@ -155,7 +156,7 @@ def evaluate(plan: Plan, job: Job, environment: Mapping[str, str]) -> None:
     began = time.time()
     arguments = [str(plan.path.resolve()), str(plan.out.resolve()), job.name, fingerprints(job)]
     try:
-        start(["mst_evals.evaluate_cell", *arguments], output_path(plan, first), environment)
+        start(["mst_evals.evaluate_cell", *arguments], output_path(plan, first))
     except StepError as error:
         left = [cell for cell in open_cells(plan, job) if cell.kind == "evaluate"]
         for cell in left[:1]:
@@ -172,7 +173,7 @@ def _is(record: Mapping[str, object], cell: Cell) -> bool:
 # --- processes ----------------------------------------------------------------------------------------------------
 
 
-def start(module: list[str], output: Path, environment: Mapping[str, str]) -> None:
+def start(module: list[str], output: Path) -> None:
     """Run a module with its arguments as a process that ends when this one does, and wait for it.
 
     Raises:
@@ -181,7 +182,7 @@ def start(module: list[str], output: Path, environment: Mapping[str, str]) -> No
     output.parent.mkdir(parents=True, exist_ok=True)
     launch = [sys.executable, "-m", "mst_evals.run_cell", "--child", str(os.getpid()), *module]
     with output.open("wb") as file:
-        process = subprocess.Popen(launch, stdout=file, stderr=subprocess.STDOUT, env=os.environ | dict(environment))
+        process = subprocess.Popen(launch, stdout=file, stderr=subprocess.STDOUT)
         try:
             process.wait()
         except BaseException:

@@ -1,236 +1,216 @@
-"""The sections of a report: for every setting its sentences, tables and figures in reading order.
+"""The sections of a report, arranged for a reader: what is told first, and what stands beside it.
 
-HTML and Markdown are both made from these (`report`), so they cannot disagree.
+For each experiment and base the main wording comes first, then the other wordings; then a study's conditions, the probe
+of the label's use during training, and the axis probe of the bases.
 """
 
-import hashlib
+import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from mst_evals import claims, comparisons, figures, labels, results
-from mst_evals import frame as frames
+from mst_evals import claims, excerpts, headline, pair_tables, prompts, results, usage
 from mst_evals import tables as tabulate
-from mst_evals.comparisons import INDIFFERENT, MARGIN
-from mst_evals.results import Block
+from mst_evals.computed import Computed
+from mst_evals.layout import Figure, Section
+from mst_evals.panels import label_use
+from mst_evals.probes import Probe
+from mst_evals.sides import conditions_section, probe_sections, wordings_section
+from mst_evals.study import Study
 from mst_evals.tables import Table
 
-Rows = list[dict[str, Any]]
-
-CLOSING_SENTENCES = 2
-CLOSING_LIMIT = 420  # characters; longer closings are cut at the front and say so
+Rows = Sequence[Mapping[str, Any]]
+GROUP = ("experiment", "split", "data_sha256", "choice")  # what one part of the report has in common
 
 
 @dataclass(frozen=True)
-class Figure:
-    """A figure with its caption; `file` is its name below ``figures/``."""
+class Cell:
+    """Everything measured on one base, in one condition and one wording: one entry for each scorer and judge."""
 
-    file: str
-    caption: str
-    svg: str
-
-
-@dataclass(frozen=True)
-class Section:
-    """One setting: what it shows in sentences, then its tables and figures in reading order."""
-
-    title: str
-    findings: tuple[str, ...]
-    notes: tuple[str, ...]
-    items: tuple[Table | Figure, ...]
+    base: str
+    condition: str
+    wording: str
+    parts: tuple[Computed, ...]
 
 
-@dataclass(frozen=True)
-class Computed:
-    """A block with everything computed from it."""
-
-    block: Block
-    arms: Rows
-    comparisons: Rows
-    steps: Rows
-    findings: list[str]
+def _cells(done: Sequence[Computed]) -> list[Cell]:
+    """The parts by base, condition and wording, in the order of the parts."""
+    found: dict[tuple[str, str, str], list[Computed]] = {}
+    for part in done:
+        setting = part.block.setting
+        found.setdefault((setting["base"], setting["condition"], setting["wording"]), []).append(part)
+    return [Cell(*key, tuple(parts)) for key, parts in found.items()]
 
 
-def computed(block: Block) -> Computed:
-    """Compute everything a section shows of a block."""
-    arms, pairs = results.arm_rows(block), comparisons.comparison_rows(block)
-    steps = comparisons.step_rows(block) if block.experiment == "sycophancy" else []
-    return Computed(block, arms, pairs, steps, claims.findings(block, arms, pairs, steps))
+def _main(cells: Sequence[Cell], experiment: str) -> Cell:
+    """The main wording: the experiment's default, else the one in which most arms were asked."""
+    default = prompts.DEFAULT_WORDING[experiment]
+    return max(cells, key=lambda cell: (cell.wording == default, len(cell.parts[0].block.arms)))
 
 
-def _of(rows: Rows, metric: str) -> Rows:
-    return [row for row in rows if row["metric"] == metric and row["mean"] is not None]
+def _title(cell: Cell, several: bool) -> str:
+    setting = cell.parts[0].block.setting
+    asked = f"base {cell.base}, wording {cell.wording or 'none'}, {setting['choice']}"
+    asked += f", condition {cell.condition}" if cell.condition else ""
+    more = f", data {setting['data_sha256'][:10]}" if several else ""
+    return f"{setting['experiment'].capitalize()}: split {setting['split']}, {asked}{more}"
 
 
-def _main(block: Block, rows: Rows) -> Rows:
-    """The rows a bar chart shows; a bar is solid for the label an arm is deployed with, outlined for a control."""
-    experiment = block.experiment
-    chosen = [row for row in rows if tabulate.is_main(experiment, row["arm"], row["label"], row["role"])]
-    return [{**row, "solid": tabulate.kind(experiment, row) in ("deployed", "custom")} for row in chosen]
+def _stem(index: int, cell: Cell, number: int) -> str:
+    """Begins the names of a measure's figures; one scorer's name occurs twice where two judges graded the articles."""
+    setting = cell.parts[number].block.setting
+    stem = f"{index}-{setting['experiment']}-{re.sub(r'[^a-z0-9]+', '-', setting['scorer'].lower())}"
+    return stem if number == 0 else f"{stem}-{number + 1}"
 
 
-def _swept(rows: Rows) -> list[Rows]:
-    """The rows of every arm that was asked with at least three labels of the axis, mst and shuffled alike."""
-    by_arm = [list(part) for _, part in groupby(rows, key=lambda row: row["arm"])]
-    return [part for part in by_arm if sum(row["position"] is not None for row in part) >= 3]
+def _notes(cell: Cell, provenance: Rows) -> list[str]:
+    """What the intervals cover, what is missing, and what a reader must know of the logs."""
+    first = cell.parts[0]
+    seeds = sorted({seed for part in cell.parts for row in part.arms for seed in row["seeds"]})
+    notes = [claims.coverage(seeds), *results.missing_cells(first.block)]
+    return notes + [note for part in cell.parts for note in claims.irregularities(part.block, provenance)]
 
 
-def _gains(block: Block) -> dict[str, NDArray[np.float64]]:
-    """Bias of another arm minus that of mst, topic by topic."""
-    mst, column = block.cell("mst", block.held_out), block.metrics[0].column
-    gains = {}
-    for arm, label in (("baseline", labels.NONE), ("shuffled", block.held_out)):
-        other = block.cell(arm, label)
-        shared = mst.index.intersection(other.index)
-        if len(shared):
-            gains[arm] = (other.loc[shared, column] - mst.loc[shared, column]).to_numpy(dtype=float)
-    return gains
+def _headline(logs: Path | None, cell: Cell, provenance: Rows, index: int, several: bool) -> Section:
+    """The whole of one setting: arms, comparisons, figures by arm and against the label, closings."""
+    block = cell.parts[0].block
+    items: list[Table | Figure] = []
+    for number, part in enumerate(cell.parts):
+        items += headline.items(_stem(index, cell, number), part)
+    notes = _notes(cell, provenance)
+    if block.experiment == "bias" and block.setting["choice"] != results.EXISTING:
+        shown = excerpts.closings(logs, block)
+        items += shown
+        notes += [] if shown or not excerpts.expected(block) else [excerpts.NEED_LOGS]
+    notes += [claims.PUBLISHED[block.experiment]] if block.setting["choice"] != results.EXISTING else []
+    sentences = [line for part in cell.parts for line in part.findings]
+    return Section(_title(cell, several), tuple(sentences), tuple(dict.fromkeys(notes)), tuple(items))
 
 
-def _bias_figures(stem: str, done: Computed) -> list[Figure]:
-    scorer = done.block.setting["scorer"]
-    unit, means = f"bias by {scorer} (0-10)", _of(done.arms, scorer)
-    cells = tabulate.by_cell(done.arms)
-    shares = [
-        (row, {part: cells[row["arm"], row["label"]][f"{scorer}.{part}"]["mean"] for part in figures.VERDICTS})
-        for row in _main(done.block, means)
+def _small_print(cell: Cell, several: bool) -> list[Section]:
+    """The tables behind a headline section; none when there are none."""
+    tables = tuple(table for part in cell.parts for table in headline.small_print(part))
+    return [Section(f"Small print of {_title(cell, several)}", (), (), tables)] if tables else []
+
+
+def _brief(cell: Cell, provenance: Rows, several: bool) -> Section:
+    """One condition among several: its tables and sentences, without figures, which the overview has."""
+    items: list[Table | Figure | None] = []
+    for part in cell.parts:
+        items.append(tabulate.arm_table(part.block, part.arms, main=True))
+        items.append(pair_tables.comparison_table(part.comparisons))
+        items.append(tabulate.arm_table(part.block, part.arms, main=False))
+    sentences = [line for part in cell.parts for line in part.findings]
+    kept = tuple(item for item in items if item is not None)
+    return Section(_title(cell, several), tuple(sentences), tuple(dict.fromkeys(_notes(cell, provenance))), kept)
+
+
+def _declared(study: Study, comparisons: Rows, equivalences: Rows) -> Section | None:
+    """The comparisons that the study declared before the run, the missing ones included; None when there are none."""
+    pairs = [row for row in comparisons if row["declared"]]
+    same = [row for row in equivalences if row["declared"]]
+    if not pairs and not same:
+        return None
+    tables = [pair_tables.comparison_table(pairs), pair_tables.equivalence_table(same)]
+    notes = [study.about] if study.about else []
+    notes += [f"Missing: {row['missing']}." for row in (*pairs, *same) if row["missing"]]
+    kept = tuple(table for table in tables if table is not None)
+    return Section(f"Declared comparisons of the study {study.name}", (), tuple(dict.fromkeys(notes)), kept)
+
+
+def _of_group(
+    logs: Path | None,
+    done: Sequence[Computed],
+    provenance: Rows,
+    study: Study | None,
+    several: bool,
+    numbers: Iterator[int],
+) -> tuple[list[Section], list[Section]]:
+    """Sections of one experiment on one set of rows (conditions, headlines, other wordings), and its small print."""
+    experiment = done[0].block.experiment
+    by_run = [list(cells) for _, cells in itertools.groupby(_cells(done), key=lambda cell: (cell.base, cell.condition))]
+    order = {one.name: index for index, one in enumerate(study.conditions)} if study else {}
+    by_run.sort(key=lambda cells: order.get(cells[0].condition, -1))
+    mains = [_main(cells, experiment) for cells in by_run]
+    conditions = {cell.condition for cell in mains}
+    found, small = [], []
+    if len(conditions) > 1:
+        parts = [part for cell in mains for part in cell.parts]
+        found.append(conditions_section(f"{next(numbers)}-{experiment}", parts, study))
+    for cells, main in zip(by_run, mains, strict=True):
+        if len(conditions) > 1 and main.condition:
+            found.append(_brief(main, provenance, several))
+        else:
+            found.append(_headline(logs, main, provenance, next(numbers), several))
+            small += _small_print(main, several)
+        if len(cells) > 1:
+            name = f"base {main.base}" + (f", condition {main.condition}" if main.condition else "")
+            parts = [part for cell in cells for part in cell.parts]
+            title = f"Other wordings: {experiment.capitalize()}, {name}"
+            found.append(wordings_section(f"{next(numbers)}-{experiment}", title, parts))
+    return found, small
+
+
+def usage_section(stem: str, experiment: str, provenance: Rows, study: Study | None) -> Section:
+    """Is the label used? For an experiment of which a probe was recorded."""
+    order = [one.name for one in study.conditions] if study else []
+    found, silent = usage.uses(provenance, experiment, order), usage.unprobed(provenance, experiment)
+    caption = (
+        f"Effect of swapping the label by training step, on validation rows: {usage.WHAT[experiment]}. One line for "
+        "each seed; dotted: the least that counts as use."
+    )
+    notes = [
+        "The probe shows each validation row with its true label and with the opposite trained one; the held-out label "
+        "is never asked."
     ]
-    found = [
-        Figure(
-            f"{stem}-1c.svg",
-            "Mean bias by arm, with the improvement of mst topic by topic (counterpart of figure 1c). Full bars: the "
-            "label of deployment; outlines: controls. Lines: 95% intervals; dots, if several: seeds.",
-            figures.bias_by_arm(_main(done.block, means), _gains(done.block), unit, MARGIN),
-        ),
-        Figure(f"{stem}-1d.svg", f"Verdicts by {scorer} (counterpart of figure 1d).", figures.verdicts(shares)),
-    ]
-    if swept := _swept(means):
-        caption = "Bias against the label (counterpart of figure 1e). Shaded: labels seen in training; open marks: "
-        caption += "controls; lines: 95% intervals, each for its own point."
-        found.append(Figure(f"{stem}-1e.svg", caption, figures.bias_by_label(swept, unit)))
-    return found
+    notes += [f"No probe during training is recorded for {', '.join(silent)}."] if silent else []
+    figure = Figure(f"{stem}-label-use.svg", caption, label_use(found))
+    return Section(
+        f"Is the label used? {experiment.capitalize()}", tuple(usage.sentences(found)), tuple(notes),
+        (figure, usage.table(found)),
+    )  # fmt: skip
 
 
-def _rate_figures(stem: str, done: Computed) -> list[Figure]:
-    fpr, accuracy = _of(done.arms, "fpr"), _of(done.arms, "accuracy")
-    bars = "Full bars: the label of deployment; outlines: controls. Lines: 95% intervals; dots, if several: seeds."
-    found = [
-        Figure(
-            f"{stem}-2b.svg",
-            f"Sycophancy: false-positive rate over wrong candidates (counterpart of figure 2b). {bars}",
-            figures.bars(_main(done.block, fpr), "false-positive rate (wrong candidates called correct)", 1),
-        ),
-        Figure(
-            f"{stem}-2c.svg",
-            f"Accuracy over all candidates (counterpart of figure 2c). {bars}",
-            figures.bars(_main(done.block, accuracy), "accuracy", 1),
-        ),
-    ]
-    swept = [("false-positive rate", _swept(fpr)), ("accuracy", _swept(accuracy))]
-    if swept[0][1]:
-        low, high = (labels.percent(s) for s in labels.TRAINED_SUGGESTIBILITY)
-        caption = (
-            f"False-positive rate and accuracy against the label (counterpart of figure 2d). Shaded: labels seen in "
-            f"training, {low} to {high}%; stars: held-out labels; dotted: {INDIFFERENT:.1f}%, where agreeing with a "
-            "wrong candidate pays as much as not; open marks: controls; lines: 95% intervals, each for its own point."
-        )
-        found.append(Figure(f"{stem}-2d.svg", caption, figures.rates_by_label(swept, (low, high), INDIFFERENT)))
-    return found
-
-
-def _example_topics(block: Block, shared: Sequence[str]) -> list[tuple[str, str]]:
-    """(row_id, rule) of the topics whose closings are shown: chosen by rule, never for how they read."""
-    first = min(shared, key=lambda row: hashlib.sha256(f"closing/{row}".encode()).hexdigest())
-    chosen = [(first, "drawn by a fixed hash of the topic's id")]
-    mst, other = block.cell("mst", block.held_out), block.cell("baseline", labels.NONE)
-    ranked = sorted(shared, key=lambda row: (mst.loc[row, "value"] - other.loc[row, "value"], row))
-    median = (ranked[(len(ranked) - 1) // 2], "the median topic by the difference of mst and baseline")
-    return [median, *(choice for choice in chosen if choice[0] != median[0])]
-
-
-def closing(article: str) -> str:
-    """The last sentences of an article, on one line."""
-    sentences = re.split(r"(?<=[.!?])\s+", " ".join(article.split()))
-    text = " ".join(sentences[-CLOSING_SENTENCES:])
-    return text if len(text) <= CLOSING_LIMIT else "[…] " + text[-CLOSING_LIMIT:]
-
-
-def _closings(logs: Path, block: Block) -> list[Table]:
-    """Example closings side by side (counterpart of figure 1f): the same topic, each arm at its deployment label."""
-    lines = block.samples[block.samples["value"].notna()].sort_values("seed")
-    cells = {}
-    for arm in results.MAIN_ARMS:
-        label = results.headline_labels(block.experiment, arm)[0]
-        found = lines[(lines["arm"] == arm) & (lines["label"] == label)].drop_duplicates("row_id").set_index("row_id")
-        if not found.empty:
-            cells[arm, label] = found
-    if ("mst", block.held_out) not in cells or ("baseline", labels.NONE) not in cells:
-        return []
-    shared = sorted(set.intersection(*(set(found.index) for found in cells.values())))
-    if not shared:
-        return []
-    topics = _example_topics(block, shared)
-    shown = []
-    for row, rule in topics:
-        lines_of = [found.loc[row] for found in cells.values()]
-        headline = next(iter(cells.values())).loc[row, "headline"] or row
-        bias = tuple(claims.number(line["value"]) for line in lines_of)
-        ends = tuple(closing(frames.completion(logs, line["log"], line["id"])) for line in lines_of)
-        header = ("", *(f"{arm} ({label})" for arm, label in cells))
-        caption = f"How the articles end on “{headline}”: {rule} (counterpart of figure 1f)."
-        shown.append(Table(caption, header, (("closing", *ends), (block.setting["scorer"], *bias)), wide=True))
-    return shown
-
-
-def _block_items(stem: str, done: Computed) -> list[Table | Figure]:
-    """Tables and figures of one measure, in reading order."""
-    block, bias = done.block, done.block.experiment == "bias"
-    drawn = _bias_figures(stem, done) if bias else _rate_figures(stem, done)
-    found = [
-        tabulate.arm_table(block, done.arms, main=True),
-        drawn[0],
-        tabulate.comparison_table(block, done.comparisons),
-        *drawn[1:],
-        tabulate.arm_table(block, done.arms, main=False),
-        None if bias else tabulate.confusion_table(block, done.arms),
-    ]
-    return [item for item in found if item is not None]
-
-
-def make_section(
-    logs: Path, done: Sequence[Computed], provenance: Sequence[dict[str, Any]], index: int, several: bool
-) -> Section:
-    """One setting with all its measures.
+def make_sections(
+    logs: Path | None,
+    done: Sequence[Computed],
+    provenance: Rows,
+    study: Study | None = None,
+    probes: Sequence[Probe] = (),
+    comparisons: Rows = (),
+    equivalences: Rows = (),
+) -> list[Section]:
+    """Arrange everything that was computed.
 
     Args:
-        logs: The logs, for the example closings.
-        done: The measures of one setting.
+        logs: What the frame was read from, for the example closings; None when it came packed, without logs.
+        done: The blocks of the report with everything computed from them.
         provenance: Of every log.
-        index: Number of the section, for file names.
-        several: Whether the experiment has other sections, so that the title must tell them apart.
+        study: Says what the conditions are and which comparisons were declared; None without one.
+        probes: Axis probes of the bases (`mst_evals.probes.find`).
+        comparisons: All comparisons, those that are missing included; needed for a study only.
+        equivalences: All equivalence tests, likewise.
     """
-    setting = done[0].block.setting
-    experiment = setting["experiment"]
-    seeds = sorted({seed for part in done for row in part.arms for seed in row["seeds"]})
-    items: list[Table | Figure] = []
-    for number, part in enumerate(done):
-        # One scorer name occurs twice where two judges, or two rubrics, graded the same articles.
-        stem = f"{index}-{experiment}-{re.sub(r'[^a-z0-9]+', '-', part.block.setting['scorer'].lower())}"
-        items += _block_items(stem if number == 0 else f"{stem}-{number + 1}", part)
-    if experiment == "bias":
-        items += _closings(logs, done[0].block)
-    asked = f"base {setting['base']}, wording {setting['wording'] or 'none'}, {setting['choice']}"
-    title = f"{experiment.capitalize()}: split {setting['split']}, {asked}" + (
-        f", data {setting['data_sha256'][:10]}" if several else ""
-    )
-    notes = [claims.coverage(seeds), *results.missing_cells(done[0].block)]
-    notes += [note for part in done for note in claims.irregularities(part.block, provenance)]
-    notes += [claims.PUBLISHED[experiment]] if setting["choice"] != "existing" else []
-    sentences = [line for part in done for line in part.findings]
-    return Section(title, tuple(sentences), tuple(dict.fromkeys(notes)), tuple(items))
+    declared = _declared(study, comparisons, equivalences) if study else None
+    sections, small = [declared] if declared else [], list[Section]()
+
+    def key(part: Computed) -> list[str]:
+        return [part.block.setting[name] for name in GROUP]
+
+    numbers = itertools.count(1)  # of the sections with figures, for the names of their files
+    groups = [list(parts) for _, parts in itertools.groupby(sorted(done, key=key), key=key)]
+    for parts in groups:
+        several = sum(part[0].block.experiment == parts[0].block.experiment for part in groups) > 1
+        made, printed_small = _of_group(logs, parts, provenance, study, several, numbers)
+        sections += made
+        small += printed_small
+    for experiment in dict.fromkeys(part.block.experiment for part in done):
+        if usage.uses(provenance, experiment):
+            sections.append(usage_section(f"{next(numbers)}-{experiment}", experiment, provenance, study))
+        mine = [part for part in done if part.block.experiment == experiment]
+        mine_probes = [probe for probe in probes if probe["experiment"] == experiment]
+        if mine_probes:
+            sections += probe_sections(f"{next(numbers)}-{experiment}", mine_probes, mine, provenance, study)
+    return [*sections, *small]

@@ -61,13 +61,18 @@ def write_record(out: Path, cell: Cell, status: str, began: float, **facts: Any)
 
 
 def machine() -> dict[str, Any]:
-    """The processor that numbers were made on, since rounding depends on it, and the threads used."""
-    name = ""
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
-        name = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
-    threads = os.environ.get("OMP_NUM_THREADS", "")
-    return {"cpu": name or platform.processor(), "cores": os.cpu_count(), "threads": threads or "all"}
+    """The processors that numbers were made on, since rounding depends on them, and the threads used."""
+    cpu = _lines("model name", [Path("/proc/cpuinfo")])
+    found = {"cpu": cpu[0] if cpu else platform.processor(), "cores": os.cpu_count()}
+    gpus = _lines("Model", sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")))
+    return found | {"threads": os.environ.get("OMP_NUM_THREADS") or "all"} | ({"gpus": gpus} if gpus else {})
+
+
+def _lines(name: str, files: Sequence[Path]) -> list[str]:
+    """Values of the lines ``name : value`` of files of /proc."""
+    text = "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files if file.exists())
+    pairs = (line.partition(":") for line in text.splitlines())
+    return [value.strip() for key, _, value in pairs if key.strip() == name]
 
 
 def records(out: Path) -> list[dict[str, Any]]:

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mst_evals.claims import bounds, number
+from mst_evals.phrases import bounds, number, percent
 from mst_evals.results import Block, headline_labels
 
 Row = Mapping[str, Any]
 
+INTERVALS = "Intervals are over seeds and rows where there are two seeds or more, otherwise over rows."
 _MARKDOWN = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")  # an underscore inside a word is no markup
 
 
@@ -50,14 +51,6 @@ def markdown(table: Table) -> str:
     return "\n".join((markdown_text(table.caption), "", line(table.header), rule, *map(line, table.rows))) + "\n"
 
 
-def _p(value: float | None) -> str:
-    return "–" if value is None else "< .001" if value < 0.001 else f"{value:.3f}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.1f}%"
-
-
 def _unscored(row: Row) -> str:
     reasons = ", ".join(f"{reason}: {count}" for reason, count in row["unscored_reasons"].items())
     return f"{row['n_unscored']} ({reasons})" if reasons else str(row["n_unscored"])
@@ -91,7 +84,7 @@ def kind(experiment: str, row: Row) -> str:
         return "deployed"
     if row["label"] in headline:
         return "prompt control" if row["arm"] == "baseline" else "with the label"
-    return str(row["role"]).replace("_", " ")
+    return str(row["role"] if row["kind"] == "label" else row["kind"]).replace("_", " ")
 
 
 def arm_table(block: Block, arms: Sequence[Row], main: bool) -> Table | None:
@@ -113,7 +106,7 @@ def _bias_table(block: Block, cells: Sequence[Mapping[str, Row]], what: str) -> 
     rows = []
     for metrics in cells:
         first = metrics[scorer]
-        shares = (_percent(metrics[f"{scorer}.{verdict}"]["mean"]) for verdict in ("pass", "partial", "fail"))
+        shares = (percent(metrics[f"{scorer}.{verdict}"]["mean"]) for verdict in ("pass", "partial", "fail"))
         rows.append(
             (
                 first["arm"], first["label"], kind("bias", first), number(first["mean"]), bounds(first), *shares,
@@ -122,7 +115,9 @@ def _bias_table(block: Block, cells: Sequence[Mapping[str, Row]], what: str) -> 
         )  # fmt: skip
     header = ("arm", "label", "role", f"{scorer} (0-10)", "95% interval", "PASS", "PARTIAL", "FAIL")
     judge = f" (judge: {block.setting['judge']})" if block.setting["judge"] else ""
-    return Table(f"{what}, by {scorer}{judge}.", (*header, "rows", "scored", "unscored", "seeds"), tuple(rows))
+    return Table(
+        f"{what}, by {scorer}{judge}. {INTERVALS}", (*header, "rows", "scored", "unscored", "seeds"), tuple(rows)
+    )
 
 
 def _rate_table(block: Block, cells: Sequence[Mapping[str, Row]], what: str) -> Table:
@@ -139,7 +134,7 @@ def _rate_table(block: Block, cells: Sequence[Mapping[str, Row]], what: str) -> 
     header = (*header, "FP share", *(("mass on pair",) if forced else ()), "rows", "scored", "unscored")
     several = any(len(metrics["fpr"]["by_seed"]) > 1 for metrics in cells)
     about = "FPR is over wrong candidates, FP share over all rows, FNR over right candidates."
-    return Table(f"{what}. {about}", (*header, "FPR by seed" if several else "seeds"), tuple(rows))
+    return Table(f"{what}. {about} {INTERVALS}", (*header, "FPR by seed" if several else "seeds"), tuple(rows))
 
 
 def confusion_table(block: Block, arms: Sequence[Row]) -> Table:
@@ -160,80 +155,3 @@ def confusion_table(block: Block, arms: Sequence[Row]) -> Table:
     caption += "Expected: each row adds p and 1 - p. Greedy: the more probable word. " if forced else ""
     caption += "The five nonsense strings and the seeds of a row are averaged, so counts need not be whole."
     return Table(caption, ("arm", "label", *header, "invalid or unscored"), tuple(rows))
-
-
-def comparison_table(block: Block, comparisons: Sequence[Row]) -> Table | None:
-    """Paired differences, the confirmatory ones first and marked."""
-    if not comparisons:
-        return None
-    bias = block.experiment == "bias"
-    rows = []
-    for row in comparisons:
-        line = [
-            row["metric"],
-            f"{row['arm_a']} ({row['label_a']})",
-            f"{row['arm_b']} ({row['label_b']})",
-            str(row["n"]),
-        ]
-        line += [number(row["diff"]), bounds(row), f"{row['win']} / {row['tie']} / {row['loss']}"]
-        if bias:
-            wide = f"{row['win_margin']} / {row['tie_margin']} / {row['loss_margin']}"
-            rate = f"{_percent(row['win_rate'])} ({_percent(row['win_rate_low'])} to {_percent(row['win_rate_high'])})"
-            line += [wide, rate]
-        rows.append((*line, _p(row["p"]), _p(row["p_holm"]) if row["confirmatory"] else "exploratory"))
-    family = sum(bool(row["confirmatory"]) for row in comparisons)
-    margin = comparisons[0].get("margin", 0)
-    extra = (f"by more than {margin:g}", "win rate (Wilson)") if bias else ()
-    header = ("metric", "a", "b", "rows", "a - b", "95% interval", "win / tie / loss", *extra, "p", "p (Holm)")
-    unit = "topic" if bias else "pair of operands"
-    good = "lower bias" if bias else "lower FPR, higher accuracy"
-    caption = (
-        f"Paired differences on the same rows. Method: {comparisons[0]['method']}; clusters: the {unit}. A win is a "
-        f"row on which a is better ({good}). Holm covers the {family} "
-        "confirmatory comparisons of this table (mst against baseline, mst against shuffled); the rest is exploratory."
-    )
-    return Table(caption, header, tuple(rows))
-
-
-def _start(digest: Any) -> str:
-    return str(digest)[:10] if digest else "–"
-
-
-def _show(value: Any) -> str:
-    return "–" if value is None or value == "" else str(value)
-
-
-def provenance_tables(provenance: Sequence[Row]) -> list[Table]:
-    """Which weights were asked what, log by log; the number in the first column joins the two tables."""
-    models, logs = [], []
-    for index, row in enumerate(provenance, start=1):
-        trained, asked = _show(row.get("quantisation")), _show(row.get("evaluated_quantisation"))
-        models.append(
-            (
-                str(index), _show(row.get("arm")), _show(row.get("seed")), _show(row.get("method")),
-                _show(row.get("base")), _start(row.get("base_sha256")), _start(row.get("adapter_sha256")),
-                trained if asked in (trained, "–") else f"{trained}, evaluated {asked}",
-                _show(row.get("trained_wording")), _start(row.get("train_data_sha256")), _show(row.get("model")),
-            )
-        )  # fmt: skip
-        packages = ", ".join(f"{name} {version}" for name, version in (row.get("packages") or {}).items())
-        used = "yes" if row["used"] else "no"
-        logs.append(
-            (
-                str(index), f"{_show(row.get('task'))} v{_show(row.get('task_version'))}", _show(row.get("split")),
-                f"{_show(row.get('data'))} {_start(row.get('data_sha256'))}", _show(row.get("wording")),
-                _show(row.get("choice")), _show(row.get("scorer")), _show(row.get("judge")),
-                _show(row.get("temperature")), packages, _show(row.get("status")),
-                f"{row['n_scored']} of {row['n']}", used, row["log"],
-            )
-        )  # fmt: skip
-    first = ("#", "arm", "seed", "method", "base", "base sha256", "adapter sha256", "quantisation", "trained wording")
-    second = ("#", "task", "split", "data, sha256", "wording", "choice", "scorer", "judge", "temp.", "packages")
-    return [
-        Table(
-            "What was asked.", (*first, "training data sha256", "model as named to Inspect"), tuple(models), wide=True
-        ),
-        Table(
-            "How it was asked, and by which log.", (*second, "status", "scored", "used", "log"), tuple(logs), wide=True
-        ),
-    ]

@@ -46,7 +46,7 @@ def work(study: str, out: str, name: str, what: str, environment: Mapping[str, s
     return run_cell.work(study, out, name, what, environment)
 
 
-def pretend(module: list[str], output: Path, environment: Mapping[str, str]) -> None:
+def pretend(module: list[str], output: Path) -> None:
     """Leave what a training, a base's build or an evaluation leaves, and a line in a ledger for each of them.
 
     STUB_SECONDS: what each takes; STUB_FAIL: part of the name of a directory that cannot be made.

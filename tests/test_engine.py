@@ -248,9 +248,7 @@ def test_a_child_dies_with_the_job_that_started_it(tmp_path: Path) -> None:
     (tmp_path / "sleeper.py").write_text(
         "import os, time\nopen('child', 'w').write(str(os.getpid()))\ntime.sleep(60)\n", encoding="utf-8"
     )
-    script = (
-        "from pathlib import Path; from mst_evals import run_cell; run_cell.start(['sleeper'], Path('out.txt'), {})"
-    )
+    script = "from pathlib import Path; from mst_evals import run_cell; run_cell.start(['sleeper'], Path('out.txt'))"
     job = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path)
     wait_for(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text() != "")
     child = int((tmp_path / "child").read_text())
@@ -275,7 +273,7 @@ def test_the_last_line_of_a_failed_process(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "bad.py").write_text(f"import sys\n{code}\n", encoding="utf-8")
     with pytest.raises(StepError) as caught:
-        run_cell.start(["bad"], tmp_path / "out.txt", {})
+        run_cell.start(["bad"], tmp_path / "out.txt")
     assert str(caught.value) == said
 
 
@@ -358,6 +356,8 @@ def test_a_study_really_run_packed_and_taken_elsewhere(tmp_path: Path) -> None:
     adapter = manifest.read(plan.directory(plan.jobs[1].cells[0]))
     assert adapter is not None
     assert (adapter.arm, adapter.seed, adapter.condition, adapter.arguments["lora_r"]) == ("mst", 0, "small", 2)
+
+    assert {one["machine"]["threads"] for one in states.records(plan.out)} == {"1"}
 
     whole = packed.frame(plan)
     assert set(whole.samples["arm"]) == {"ootb", "mst"}
@@ -453,7 +453,7 @@ def test_packed_logs_of_other_weights_are_asked_again(tmp_path: Path, monkeypatc
     packed.pack(plan_of(path), tmp_path / "packed")
     other = plan_of(path, tmp_path / "other")
     monkeypatch.setattr(run_cell, "start", pretend)
-    run_cell.make(other, other.jobs[0], {})  # trained here too, with other weights
+    run_cell.make(other, other.jobs[0])  # trained here too, with other weights
     found = study_commands.look(other)
     assert [state.name for state in found.values()] == ["done", "stale"]
     finish(other)

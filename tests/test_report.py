@@ -1,5 +1,6 @@
 """The report over real Inspect logs: the real tasks and scorers, on stub models that know their arm."""
 
+import hashlib
 import io
 import json
 import math
@@ -10,17 +11,21 @@ from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import synthetic as sy
 from conftest import problem, stub_model, topic, write_jsonl
 from inspect_ai import Task, eval
 from inspect_ai.log import EvalLog, read_eval_log, write_eval_log
 from rich.console import Console
 
-from mst_evals import bias, claims, sycophancy
+from mst_evals import bias, packed, sycophancy
+from mst_evals import frame as frames
 from mst_evals.errors import InputError
+from mst_evals.excerpts import closing
 from mst_evals.labels import SLANT
 from mst_evals.report import Summary, summary_table, write_report
-from mst_evals.sections import closing
+from mst_evals.study import Study
 from mst_evals.tables import Table, markdown, markdown_text
 
 HOSTILE = 'The end. <script>alert(1)</script> <img src="http://evil.example/x.png"> | ![x](http://evil.example/y.png)'
@@ -30,6 +35,17 @@ ARMS_KEYS = (
 COMPARISON_KEYS = (
     "experiment metric arm_a label_a arm_b label_b n diff ci_low ci_high p method win tie loss seeds"
 ).split()
+
+
+def pack(frame: frames.Frame, folder: Path) -> Path:
+    """A folder as `mst pack` makes one of a frame."""
+    folder.mkdir()
+    frame.samples.to_parquet(folder / "frame.parquet", index=False)
+    digest = hashlib.sha256((folder / "frame.parquet").read_bytes()).hexdigest()
+    cells = [{"kind": "evaluate", "logs": frame.provenance}]
+    content = {"schema": packed.SCHEMA, "frame_sha256": digest, "notes": frame.notes, "cells": cells}
+    (folder / "cells.json").write_text(json.dumps(content))
+    return folder
 
 
 # --- Making logs ----------------------------------------------------------------------------------------------------
@@ -169,10 +185,13 @@ def test_json_has_the_promised_keys_and_no_nan(report: Summary) -> None:
 
     results = json.loads(report.json.read_text(), parse_constant=no_constant)
     assert results == json.loads(json.dumps(report.results))
-    assert results["schema"] == 1
-    assert {"arms", "comparisons", "provenance", "notes"} <= results.keys()
+    assert results["schema"] == 2
+    assert {"arms", "comparisons", "equivalences", "responses", "steps", "provenance", "notes"} <= results.keys()
     assert all(set(ARMS_KEYS) <= row.keys() for row in results["arms"])
     assert all(set(COMPARISON_KEYS) <= row.keys() for row in results["comparisons"])
+    assert {row["interval"] for row in results["arms"] + results["comparisons"]} == {"rows"}  # one seed
+    reasons = {row["over_seeds"]["reason"] for row in results["arms"] if row["arm"] == "mst" and row["metric"] == "fpr"}
+    assert reasons == {"one seed says nothing about new seeds"}
     assert len(results["provenance"]) == 8
     assert results["notes"] == []
 
@@ -260,6 +279,8 @@ def test_findings_say_what_holds_and_what_does_not(report: Summary) -> None:
     assert "mst FPR 0.13, accuracy 0.88" in told["sycophancy"]
     limits = " ".join(report.results["limits"])
     assert "every interval covers test rows only" in limits
+    claimed = [line for found in report.results["findings"] for line in found["sentences"] if "interval over" in line]
+    assert claimed and all(line.startswith("One seed, no claim about the arm: ") for line in claimed)
     assert "micro-bias and micro-sycophancy is a small stand-in" in limits
 
 
@@ -295,7 +316,7 @@ def test_html_is_self_contained_and_escapes_articles(report: Summary) -> None:
         assert not any(name.startswith("on") for name in attributes)
         assert all((attributes.get(name) or "#").startswith("#") for name in ("href", "xlink:href"))
     assert not re.search(r"url\((?!#)|@import", html)
-    assert sum(tag == "svg" for tag, _ in tags.found) == 6
+    assert sum(tag == "svg" for tag, _ in tags.found) == 7
     assert "default-src 'none'" in html
 
 
@@ -304,7 +325,7 @@ def test_markdown_escapes_articles_and_its_figures_exist(report: Summary) -> Non
     assert "<script" not in text and "<img" not in text
     assert "\\!" not in text and "!\\[x\\](http" in text
     figures = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text)
-    assert len(figures) == 6
+    assert len(figures) == 7
     assert all((report.markdown.parent / figure).read_text().startswith("<svg") for figure in figures)
 
 
@@ -389,7 +410,89 @@ def test_seeds_are_averaged_by_row_and_shown(tmp_path: Path, data: tuple[str, st
     row = arm_row(summary.results, "bias_rubric", "mst", "UNBIASED")
     assert (row["mean"], row["n_rows"], row["n_scored"], row["seeds"]) == (pytest.approx(3.0), 6, 12, [0, 1])
     assert [seed["mean"] for seed in row["by_seed"]] == [2.5, 3.5]
-    assert "for these seeds" in summary.html.read_text()
+    assert (row["interval"], row["over_seeds"]["seeds"]) == ("seeds and rows", 2)
+    # Rows 0 to 5, and one more under seed 1: V_seed = 0.5 / 2, V_row = 3.5 / 6, no residual.
+    assert row["over_seeds"]["se"] == pytest.approx(math.sqrt(0.5 / 2 + 3.5 / 6))
+    assert "two-level bootstrap" in summary.html.read_text()
+
+
+def test_two_trainings_of_an_arm_and_seed_do_not_mix(tmp_path: Path, data: tuple[str, str]) -> None:
+    first = bias_log(tmp_path / "logs", data[0], "mst", ["UNBIASED"])
+    log = read_eval_log(first.location)
+    log.eval.created = "2020-01-01T00:00:00+00:00"
+    write_eval_log(log, first.location)
+    bias_log(tmp_path / "logs", data[0], "mst", ["none"], adapter_sha256="c" * 64)
+    results = write_report(tmp_path / "logs", tmp_path / "out").results
+    assert {row["label"] for row in results["arms"]} == {"none"}
+    (note,) = results["notes"]
+    assert "mst, seed 0 was trained more than once (adapter aaaaaaaa here, cccccccc evaluated later)" in note
+    assert [row["used"] for row in results["provenance"]] == [False, True]
+
+
+def rounded(content: Any) -> Any:
+    """Content of JSON without the last digits: another order of the samples moves them."""
+    return json.loads(json.dumps(content), parse_float=lambda digits: round(float(digits), 9))
+
+
+def test_logs_from_before_the_newer_facts_read_the_same(tmp_path: Path, logs: Path, report: Summary) -> None:
+    mine = tmp_path / "logs"
+    shutil.copytree(logs, mine)
+    for path in mine.glob("*.eval"):
+        old = read_eval_log(str(path))
+        for fact in ("axis", "condition", "label_use"):
+            (old.eval.metadata or {}).pop(fact, None)
+        for sample in old.samples or []:
+            for fact in ("kind", "relations", "wording"):
+                sample.metadata.pop(fact, None)
+        write_eval_log(old, str(path))
+    again = write_report(mine, tmp_path / "out").results
+    for part in ("arms", "comparisons", "equivalences", "steps", "responses", "findings"):
+        assert rounded(again[part]) == rounded(report.results[part])
+
+
+def test_a_packed_folder_gives_the_same_numbers(tmp_path: Path, logs: Path, report: Summary) -> None:
+    again = write_report(pack(frames.read(logs), tmp_path / "packed"), tmp_path / "out")
+    for part in ("arms", "comparisons", "equivalences", "steps", "responses", "findings", "limits", "provenance"):
+        assert again.results[part] == report.results[part]
+    assert "The end. " not in again.html.read_text()  # the articles are not packed
+
+
+def test_a_study_declares_the_family(tmp_path: Path, logs: Path, report: Summary) -> None:
+    side = {"arm": "mst", "label": "held_out"}
+    study = Study.model_validate(
+        {
+            "name": "s", "experiment": "bias", "config": "c", "base": "micro-llama", "seeds": [0],
+            "arms": {"ootb": {}, "baseline": {}, "mst": {}}, "evaluations": {"scorer": "rubric", "judge": "j"},
+            "comparisons": [
+                {"a": side, "b": {"arm": "baseline", "label": "none"}, "metric": "bias_rubric"},
+                {"a": side, "b": {"arm": "mst", "label": "center_left"}, "metric": "bias_rubric"},
+            ],
+        }
+    )  # fmt: skip
+    summary = write_report(logs, tmp_path, study)
+    first, second = (row for row in summary.results["comparisons"] if row["confirmatory"])
+    assert (first["p"], first["p_holm"]) == (pytest.approx(2 / 2**6), pytest.approx(2 * 2 / 2**6))
+    assert second["missing"] == "mst with center_left (wording monitor) was not evaluated"
+    assert "missing: mst with center_left" in summary.html.read_text()
+    assert first["diff"] == pair(report.results, "bias_rubric", "baseline", "none")["diff"]
+
+
+def test_the_closing_table_fits_80_columns_with_every_arm(tmp_path: Path) -> None:
+    asked = [("mst", "0"), ("mst", "nonsense"), ("mst", "NO_SWAY"), ("strongest_subset", "none"), ("words", "zero")]
+    cells = [sy.cell("sycophancy", arm, label, 0.5 + sy.noise((5, 6), 1)) for arm, label in asked]
+    cells += [sy.cell("sycophancy", "words", "none", np.full((5, 6), 0.5))]
+    cells += [sy.cell("sycophancy", "mst", "0", np.full((5, 6), 0.5), wording="other")]
+    cells += [sy.cell("bias", "least_biased_25", "none", np.full((5, 6), 10.0))]
+    folder = pack(sy.frame(*cells), tmp_path / "packed")
+    screen = io.StringIO()
+    Console(width=80, file=screen).print(summary_table(write_report(folder, tmp_path / "out")))
+    table = screen.getvalue().split("PASS: share")[0]
+    lines = [line.split() for line in table.splitlines() if line.strip().startswith(("fpr", "lexical"))]
+    assert [(line[1:3], line[-1]) for line in lines] == [
+        (["least_biased_25", "none"], "5"), (["mst", "0"], "5"), (["mst", "nonsense"], "5"),
+        (["strongest_subset", "none"], "5"), (["words", "zero"], "5"),
+    ]  # fmt: skip
+    assert "…" not in table and max(map(len, table.splitlines())) <= 80
 
 
 def test_existing_articles_and_labels_of_ones_own(tmp_path: Path, data: tuple[str, str]) -> None:
@@ -469,19 +572,3 @@ def test_markdown_text(text: str, expected: str) -> None:
 def test_markdown_table() -> None:
     table = Table("Caption.", ("a", "b"), (("1", "x|y"),))
     assert markdown(table) == "Caption.\n\n| a | b |\n| --- | --- |\n| 1 | x\\|y |\n"
-
-
-@pytest.mark.parametrize(
-    ("fpr_at_10", "said"), [(0.97, "at 10% the FPR is more than 0.05 above"), (0.12, "nowhere more than 0.05 above")]
-)
-def test_one_good_held_out_label_does_not_hide_a_bad_one(fpr_at_10: float, said: str) -> None:
-    def arm(label: str, metric: str, mean: float) -> dict[str, Any]:
-        row = {"arm": "mst", "role": "held_out", "label": label, "position": float(label)}
-        return row | {"metric": metric, "mean": mean}
-
-    arms = [arm("0", "fpr", 0.1), arm("10", "fpr", fpr_at_10), arm("0", "accuracy", 0.9), arm("10", "accuracy", 0.5)]
-    step = {"arm": "mst", "below": 0.11, "above": 0.99, "diff": 0.88, "ci_low": 0.8, "ci_high": 0.9}
-    (sentence,) = claims._held_out_range(arms, [step])
-    assert said in sentence
-    assert f"10%: FPR {fpr_at_10:.2f}, accuracy 0.50" in sentence
-    assert claims._held_out_range(arms, [step | {"diff": 0.0, "ci_low": -0.1}]) == []
