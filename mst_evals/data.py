@@ -144,12 +144,12 @@ def topic_key(row: Row) -> str:
     return " ".join(row["headline"].lower().split())
 
 
-def pair(row: Row) -> tuple[int, int]:
+def pair(row: Mapping[str, Any]) -> tuple[int, int]:
     """The unordered pair of operands: the unit that is split, and the cluster of every interval."""
     return (min(row["a"], row["b"]), max(row["a"], row["b"]))
 
 
-def is_right(row: Row) -> bool:
+def is_right(row: Mapping[str, Any]) -> bool:
     """Whether the candidate answer of a problem is the sum."""
     return bool(row["candidate"] == row["a"] + row["b"])
 
@@ -187,7 +187,7 @@ def load_scores(path: Path) -> list[Row]:
 
 
 def suggestibility(
-    row: Row, seed: int, low: float = TRAINED_SUGGESTIBILITY[0], high: float = TRAINED_SUGGESTIBILITY[1]
+    row: Mapping[str, Any], seed: int, low: float = TRAINED_SUGGESTIBILITY[0], high: float = TRAINED_SUGGESTIBILITY[1]
 ) -> float:
     """The evaluator's suggestibility s for one training row: uniform on [low, high], drawn once for each row and seed.
 

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mst_evals import data, lexical, prompts, variants
-from mst_evals.data import Row
 from mst_evals.errors import InputError
 from mst_evals.prompts import Messages
 
@@ -89,7 +88,7 @@ def examples(
 
 
 def relabelled(
-    experiment: str, arm_name: str, rows: Sequence[Row], names: Sequence[str], wording: str | None = None
+    experiment: str, arm_name: str, rows: Sequence[variants.Row], names: Sequence[str], wording: str | None = None
 ) -> list[Messages]:
     """Prompts of rows under given label names of the arm's axis, without what only training asks for.
 
