@@ -95,7 +95,7 @@ def _below(block: Block, metric: str, title: str, comparisons: Sequence[Row]) ->
         )
     return (
         f"{scope(there)}It does not hold that {subject} is below both baseline and shuffled in {title} with intervals "
-        f"that exclude zero. Against {against}."
+        f"that exclude zero and adjusted p below {LEVEL:g}. Against {against}."
     )
 
 

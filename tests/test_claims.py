@@ -73,6 +73,12 @@ def test_scope(interval: str, seeds: list[int], fixed: bool, expected: str) -> N
     assert phrases.scope([{"interval": interval, "seeds": seeds, "fixed": fixed}]) == expected
 
 
+def test_the_weakest_of_several_differences_sets_the_scope() -> None:
+    strong, weak = ({"interval": "seeds and rows", "seeds": list(range(count))} for count in (5, 2))
+    assert phrases.scope([strong, weak]) == "2 seeds, no claim about the arm: "
+    assert phrases.scope([strong, strong]) == ""
+
+
 # --- below baseline and shuffled ------------------------------------------------------------------------------------
 
 
@@ -96,6 +102,12 @@ def test_seeds_that_disagree_take_the_claim_away() -> None:
     first = bias({("mst", "UNBIASED"): 4.9}, 3, of_seeds=1.5)[0]
     assert first.startswith("It does not hold that mst with the held-out label UNBIASED is below both")
     assert "3 seeds, interval over seeds and rows" in first
+
+
+@pytest.mark.parametrize(("p_holm", "is_below"), [(0.04, True), (0.06, False), (None, True)])
+def test_a_member_of_the_family_must_also_survive_holm(p_holm: float | None, is_below: bool) -> None:
+    assert claims._is_below(difference(-2.0, -0.1, p_holm=p_holm)) is is_below
+    assert not claims._is_below(difference(-2.0, 0.1, p_holm=p_holm))
 
 
 def test_a_missing_arm_is_said() -> None:

@@ -138,19 +138,9 @@ def test_a_parameter_that_slurm_does_not_have(tmp_path: Path) -> None:
 
 
 def test_a_real_training_and_evaluation_through_slurm(tmp_path: Path) -> None:
-    path = write_study(tmp_path, {"rows": 24}, arms={"ootb": {}, "mst": {"seeds": [0]}})
-    command = [
-        sys.executable,
-        "-m",
-        "mst_evals.cli",
-        "run",
-        str(path),
-        "--engine",
-        "slurm",
-        "--out",
-        str(tmp_path / "o"),
-    ]
-    ended = subprocess.run([*command, str(tmp_path / "o")], capture_output=True, text=True, check=False, timeout=300)
+    path, out = write_study(tmp_path, {"rows": 24}, arms={"ootb": {}, "mst": {"seeds": [0]}}), tmp_path / "out"
+    command = [sys.executable, "-m", "mst_evals.cli", "run", str(path), "--engine", "slurm", "--out", str(out)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "tiny: 3 done of 3 cells" in ended.stdout
-    assert len(list((tmp_path / "o" / "logs").glob("*/*.eval"))) == 2
+    assert len(list((out / "logs").glob("*/*.eval"))) == 2
