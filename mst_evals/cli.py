@@ -39,7 +39,7 @@ def demo(
     Afterwards open `OUT/report/report.html`, or browse the logs with `inspect view --log-dir OUT/logs`.
     """
     from mst_evals import demo as job
-    from mst_evals.report import summary_table, write_report
+    from mst_evals.reporting.report import summary_table, write_report
 
     console = Console()
     seconds = job.run(out, seed, console)
@@ -51,16 +51,26 @@ def demo(
 
 @app.command()
 def report(
-    logs: Annotated[Path, typer.Argument(help="Folder of Inspect logs (.eval), searched with its subfolders.")],
+    logs: Annotated[
+        Path, typer.Argument(help="Folder of Inspect logs (.eval), folder that `mst pack` made, or study file (YAML).")
+    ],
     out: Annotated[Path, typer.Option(help="Folder of report.html, report.md, results.json and figures.")],
+    runs: Annotated[Path | None, typer.Option(help="Of a study: its folder of runs; default: runs/NAME.")] = None,
 ) -> None:
     """Turn Inspect logs into a self-contained report: tables, paired comparisons, figures, provenance.
 
+    A study file brings its declared family of comparisons, and what is finished of it.
+
     Example: `mst report runs/demo/logs --out runs/demo/report`
     """
-    from mst_evals.report import summary_table, write_report
+    from mst_evals.reporting.report import summary_table, write_report
 
     console = Console()
+    if logs.suffix in (".yaml", ".yml"):
+        from mst_evals.studies import study_commands
+
+        study_commands.report(logs, runs, out, console)
+        return
     console.print(summary_table(write_report(logs, out)))
     console.print(f"Report: {out / 'report.html'}")
 
@@ -80,9 +90,9 @@ def run_study(
     Interrupt it as you like: the same command continues. What is finished is never made again; a cell whose data,
     code, base or arguments changed is made anew under another name. Exit code 1 when a cell failed.
 
-    Example: `mst run studies/micro-bias.yaml --dry-run`
+    Example: `mst run training/configs/studies/micro-bias.yaml --dry-run`
     """
-    from mst_evals import study_commands
+    from mst_evals.studies import study_commands
 
     raise typer.Exit(study_commands.run(study, jobs, engine, dry_run, out, Console()))
 
@@ -94,7 +104,7 @@ def status(
     cells: Annotated[bool, typer.Option("--cells", help="A line for each cell instead of each job.")] = False,
 ) -> None:
     """Say how far a study is: what is done, running, failed, stale or missing, and why."""
-    from mst_evals import study_commands
+    from mst_evals.studies import study_commands
 
     study_commands.status(study, out, cells, Console())
 
@@ -111,7 +121,7 @@ def pack(
     Packed cells count as done, so a study may go on tomorrow or on another machine. Cells that do not belong to the
     study any more are dropped, each with the reason.
     """
-    from mst_evals import study_commands
+    from mst_evals.studies import study_commands
 
     study_commands.pack(study, to, out, logs_of_seed, Console())
 
@@ -150,7 +160,7 @@ def compare(
 
     Example: `mst compare scores.csv --a mst --b baseline --cluster topic --seed seed --row row_id`
     """
-    from mst_evals.compare import as_json, compare_columns, comparison_table
+    from mst_evals.statistics.compare import as_json, compare_columns, comparison_table
 
     found = compare_columns(file, a, b, cluster, seed, row, margin, better)
     if json:

@@ -20,8 +20,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from mst_evals import closure, data, manifest, variants
+from mst_evals import data, manifest, variants
 from mst_evals.errors import InputError, StepError
+from mst_evals.studies import closure
 
 TRAINED = ("baseline", "mst", "shuffled")
 EVALUATED = ("ootb", *TRAINED)

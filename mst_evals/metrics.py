@@ -7,7 +7,7 @@ value (`mst_evals.scorers.unscored`): the metrics see it, count it under its lab
 
 One row has one vote: a row's samples under one label (the five nonsense texts, the epochs) are averaged first.
 ``n`` counts rows, ``unscored`` and ``invalid`` count samples. Intervals are cluster-robust t intervals at 95%
-(`mst_evals.stats.cluster_interval`); a number that is not defined is NaN. Inspect also computes metrics on partial
+(`stats.cluster_interval`); a number that is not defined is NaN. Inspect also computes metrics on partial
 results, so any subset of samples is accepted, the empty one included.
 """
 
@@ -101,7 +101,7 @@ def with_interval(name: str, values: list[float], clusters: list[str], share: bo
         clusters: The cluster of each row.
         share: Whether the values are shares, whose interval ends at 0 and 1.
     """
-    from mst_evals import stats  # scipy takes a while to import, and every `inspect` command gets here
+    from mst_evals.statistics import stats  # scipy takes a while to import, and every `inspect` command gets here
 
     interval = stats.cluster_interval(values, clusters, bounds=stats.SHARE if share else None)
     bounds = {name: interval.mean, f"{name}_low": interval.low, f"{name}_high": interval.high}

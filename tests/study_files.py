@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from mst_evals import cells, checks, data, evaluate_cell, manifest, packed, run_cell, states
-from mst_evals.cells import Plan
+from mst_evals import data, manifest
 from mst_evals.errors import StepError
+from mst_evals.studies import cells, checks, evaluate_cell, packed, run_cell, states
+from mst_evals.studies.cells import Plan
 
 RECIPE = {
     "base": "micro-qwen", "quantisation": "nf4", "lora_r": 8, "lora_alpha": 16, "learning_rate": 5.0e-4,
@@ -53,7 +54,7 @@ def pretend(module: list[str], output: Path) -> None:
     """
     output.parent.mkdir(parents=True, exist_ok=True)
     output.write_text("working\n", encoding="utf-8")
-    if module[0] == "mst_evals.evaluate_cell":
+    if module[0] == "mst_evals.studies.evaluate_cell":
         pretend_evaluation(*module[1:4], output)
         return
     options = dict(zip(module[1::2], module[2::2], strict=True))

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mst_evals import variants
-from mst_evals.frame import NO_SEED, Frame
-from mst_evals.results import Block, blocks
+from mst_evals.reporting.frame import NO_SEED, Frame
+from mst_evals.reporting.results import Block, blocks
 
 BASIC = {"split": "test", "data_sha256": "d" * 64, "base": "micro", "condition": "", "judge": ""}
 OF_EXPERIMENT = {

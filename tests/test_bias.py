@@ -86,7 +86,9 @@ def test_a_sweep_over_wordings_asks_every_label_in_each_and_keeps_them_apart(run
 
 
 def test_another_axis_is_asked_by_name(run, topics):
-    log = run("bias_sweep", stub_model(NEUTRAL), topics=topics, scorer="lexical", axis="slant_id", labels="core", rows=1)
+    log = run(
+        "bias_sweep", stub_model(NEUTRAL), topics=topics, scorer="lexical", axis="slant_id", labels="core", rows=1
+    )
     assert log.eval.metadata["axis"] == "slant_id"
     labels_asked = [sample.metadata["label"] for sample in log.samples]
     assert sorted(labels_asked) == sorted([*axes.SLANT_ID.core, "none", *["nonsense"] * 5])

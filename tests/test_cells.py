@@ -17,9 +17,9 @@ import pytest
 from conftest import problem, write_jsonl
 from study_files import finish, plan_of, write_study
 
-from mst_evals import cells, closure, locks, packed, states
-from mst_evals.cells import Plan
 from mst_evals.errors import InputError
+from mst_evals.studies import cells, closure, locks, packed, states
+from mst_evals.studies.cells import Plan
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ ASKED = {key for key in ALL if key.startswith("evaluate")}
         ("mst_evals/scorers.py", "EXTRA = 1", ASKED),
         ("mst_evals/tokens.py", "EXTRA = 1", ALL),
         ("training/ppo.py", "# a comment", set()),
-        ("mst_evals/report.py", "EXTRA = 1", set()),
+        ("mst_evals/reporting/report.py", "EXTRA = 1", set()),
         ("mst_evals/lexical.py", "EXTRA = 1", set()),  # scores articles only
         ("training/sft.py", "EXTRA = 1", set()),  # the other experiment's trainer
         ("training/label_use.py", "EXTRA = 1", set()),  # a probe
@@ -328,7 +328,8 @@ def test_digests_are_kept_between_calls(tmp_path: Path, monkeypatch: pytest.Monk
 def take_elsewhere(lock: Path) -> str:
     """What another process, which ends at once, gets when it takes a lock."""
     script = (
-        "import sys, pathlib; from mst_evals import locks\nprint(locks.take(pathlib.Path(sys.argv[1]), locks.myself()))"
+        "import sys, pathlib; from mst_evals.studies import locks\n"
+        "print(locks.take(pathlib.Path(sys.argv[1]), locks.myself()))"
     )
     command = [sys.executable, "-c", script, str(lock)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -348,7 +349,8 @@ def test_a_lock_has_one_holder(tmp_path: Path) -> None:
 def test_the_lock_of_a_dead_process_is_free(tmp_path: Path) -> None:
     lock = tmp_path / "job.json"
     script = (
-        f"from pathlib import Path; from mst_evals import locks; locks.take(Path({str(lock)!r}), locks.myself('x'))"
+        "from pathlib import Path; from mst_evals.studies import locks; "
+        f"locks.take(Path({str(lock)!r}), locks.myself('x'))"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
     left = locks.read(lock)

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import synthetic as sy
 
-from mst_evals import claims, phrases
-from mst_evals.computed import compute
-from mst_evals.results import Block
+from mst_evals.reporting import claims, phrases
+from mst_evals.reporting.computed import compute
+from mst_evals.reporting.results import Block
 
 CURVE = {  # how mst answers to the labels of its axis when it uses them
     ("mst", "strong_left"): 7.0, ("mst", "center_left"): 4.0,

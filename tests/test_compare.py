@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import stats as reference
 
-from mst_evals import cli, compare, counts, seeds, stats
+from mst_evals import cli
 from mst_evals.errors import InputError
+from mst_evals.statistics import compare, counts, seeds, stats
 
 HEADER = "seed,row,topic,mst,baseline,hit_a,hit_b"
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 import synthetic as sy
 
-from mst_evals import comparisons, counts, family, pair_tables, results, seeds, stats
-from mst_evals.comparisons import Cell
-from mst_evals.study import Study
+from mst_evals.reporting import comparisons, family, pair_tables, results
+from mst_evals.reporting.comparisons import Cell
+from mst_evals.statistics import counts, seeds, stats
+from mst_evals.studies.study import Study
 
 NAN = math.nan
 A = 2 + sy.noise((3, 10), 1)

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from mst_evals import conditions
-from mst_evals.conditions import Part
-from mst_evals.study import Condition, Study
+from mst_evals.reporting import conditions
+from mst_evals.reporting.conditions import Part
+from mst_evals.studies.study import Condition, Study
 
 Row = dict[str, Any]
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 
-from mst_evals import counts, stats
+from mst_evals.statistics import counts, stats
 
 
 def test_signs_by_hand() -> None:

@@ -16,9 +16,11 @@ import pytest
 from rich.console import Console
 from study_files import finish, ledger, plan_of, pretend, work, write_study
 
-from mst_evals import engine, estimates, executors, frame, locks, manifest, packed, run_cell, states, study_commands
-from mst_evals.cells import Plan
+from mst_evals import manifest
 from mst_evals.errors import InputError, StepError
+from mst_evals.reporting import frame
+from mst_evals.studies import engine, estimates, executors, locks, packed, run_cell, states, study_commands
+from mst_evals.studies.cells import Plan
 
 HERE = Path(__file__).resolve().parent
 DRIVER = """
@@ -248,7 +250,8 @@ def test_a_child_dies_with_the_job_that_started_it(tmp_path: Path) -> None:
     (tmp_path / "sleeper.py").write_text(
         "import os, time\nopen('child', 'w').write(str(os.getpid()))\ntime.sleep(60)\n", encoding="utf-8"
     )
-    script = "from pathlib import Path; from mst_evals import run_cell; run_cell.start(['sleeper'], Path('out.txt'))"
+    script = "from pathlib import Path; from mst_evals.studies import run_cell; "
+    script += "run_cell.start(['sleeper'], Path('out.txt'))"
     job = subprocess.Popen([sys.executable, "-c", script], cwd=tmp_path)
     wait_for(lambda: (tmp_path / "child").exists() and (tmp_path / "child").read_text() != "")
     child = int((tmp_path / "child").read_text())
@@ -334,7 +337,8 @@ def test_minutes(seconds: float, said: str) -> None:
 def test_status_imports_nothing_heavy(tmp_path: Path) -> None:
     path = write_study(tmp_path)
     script = (
-        "import sys; from pathlib import Path; from rich.console import Console; from mst_evals import study_commands\n"
+        "import sys; from pathlib import Path; from rich.console import Console\n"
+        "from mst_evals.studies import study_commands\n"
         "study_commands.status(Path(sys.argv[1]), None, False, Console())\n"
         "assert not {'torch', 'inspect_ai', 'pandas', 'transformers', 'trl'} & sys.modules.keys()"
     )

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mst_evals import curves, figures, labels, panels, places, variants
-from mst_evals.conditions import Shown
-from mst_evals.curves import Panel
-from mst_evals.usage import Use
-from mst_evals.wordings import Asked
+from mst_evals import labels, variants
+from mst_evals.reporting import curves, figures, panels, places
+from mst_evals.reporting.conditions import Shown
+from mst_evals.reporting.curves import Panel
+from mst_evals.reporting.usage import Use
+from mst_evals.reporting.wordings import Asked
 
 Row = dict[str, Any]
 SVG = "{http://www.w3.org/2000/svg}"

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from mst_evals import answers, data, manifest, prompts, quantisation, tokens
+from mst_evals import answers, data, manifest, quantisation, tokens
 from mst_evals.errors import InputError
 from training import model as models
 from training import ppo

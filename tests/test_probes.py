@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mst_evals import probe_figures, probes
+from mst_evals.reporting import probe_figures, probes
 
 Row = dict[str, Any]
 

@@ -19,14 +19,15 @@ from inspect_ai import Task, eval
 from inspect_ai.log import EvalLog, read_eval_log, write_eval_log
 from rich.console import Console
 
-from mst_evals import bias, packed, sycophancy
-from mst_evals import frame as frames
+from mst_evals import bias, sycophancy
 from mst_evals.errors import InputError
-from mst_evals.excerpts import closing
 from mst_evals.labels import SLANT
-from mst_evals.report import Summary, summary_table, write_report
-from mst_evals.study import Study
-from mst_evals.tables import Table, markdown, markdown_text
+from mst_evals.reporting import frame as frames
+from mst_evals.reporting.excerpts import closing
+from mst_evals.reporting.report import Summary, summary_table, write_report
+from mst_evals.reporting.tables import Table, markdown, markdown_text
+from mst_evals.studies import packed
+from mst_evals.studies.study import Study
 
 HOSTILE = 'The end. <script>alert(1)</script> <img src="http://evil.example/x.png"> | ![x](http://evil.example/y.png)'
 ARMS_KEYS = (

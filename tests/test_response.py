@@ -5,7 +5,7 @@ import math
 import pytest
 from scipy import stats as reference
 
-from mst_evals import response, seeds
+from mst_evals.statistics import response, seeds
 
 PERCENT = [0.0, 10.0, 20.0, 35.0, 50.0, 70.0, 100.0]
 TRAINED = [False, False, False, True, True, True, True]

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import synthetic as sy
 
-from mst_evals import matrices, responses, seeds
-from mst_evals.results import Block
+from mst_evals.reporting import matrices, responses
+from mst_evals.reporting.results import Block
+from mst_evals.statistics import seeds
 
 ROWS = 8
 

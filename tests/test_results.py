@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import synthetic as sy
 
-from mst_evals import matrices, results, seeds, stats
-from mst_evals.frame import Frame, _one_training
-from mst_evals.results import Block
+from mst_evals.reporting import matrices, results
+from mst_evals.reporting.frame import Frame, _one_training
+from mst_evals.reporting.results import Block
+from mst_evals.statistics import seeds, stats
 
 NAN = math.nan
 

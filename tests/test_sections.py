@@ -10,12 +10,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from mst_evals import excerpts, labels, prompts, results, variants
-from mst_evals import frame as frames
-from mst_evals.frame import NO_SEED, Frame
-from mst_evals.report import write_report
-from mst_evals.sections import make_sections
-from mst_evals.study import Condition, Study
+from mst_evals import labels, prompts, variants
+from mst_evals.reporting import excerpts, results
+from mst_evals.reporting import frame as frames
+from mst_evals.reporting.frame import NO_SEED, Frame
+from mst_evals.reporting.report import write_report
+from mst_evals.reporting.sections import make_sections
+from mst_evals.studies.study import Condition, Study
 
 Row = dict[str, Any]
 ROWS = 4

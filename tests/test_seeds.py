@@ -9,7 +9,7 @@ from scipy import stats as reference
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from mst_evals import seeds, stats
+from mst_evals.statistics import seeds, stats
 
 HAND = [[1.0, 2.0, 6.0], [3.0, 2.0, 10.0]]
 NAN = math.nan

@@ -14,8 +14,8 @@ import pytest
 from rich.console import Console
 from study_files import ledger, plan_of, work, write_study
 
-from mst_evals import engine, executors, locks, states
 from mst_evals.errors import InputError
+from mst_evals.studies import engine, executors, locks, states
 
 HERE = Path(__file__).resolve().parent
 SLURM = HERE / "slurm"

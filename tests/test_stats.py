@@ -10,7 +10,7 @@ from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
 from statsmodels.stats.weightstats import ttost_paired
 
-from mst_evals import stats
+from mst_evals.statistics import stats
 
 SINGLES = list("abcdef")
 

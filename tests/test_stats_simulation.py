@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mst_evals import counts, seeds, stats
+from mst_evals.statistics import counts, seeds, stats
 
 SETS = 2000
 Floats = NDArray[np.float64]

@@ -6,9 +6,11 @@ from typing import Any
 import pytest
 from study_files import STUDY, plan_of, write_study
 
-from mst_evals import asked, checks, cli, results, study_file
+from mst_evals import cli
 from mst_evals.errors import InputError
-from mst_evals.study import Evaluations, Side, Study
+from mst_evals.reporting import results
+from mst_evals.studies import asked, checks, study_file
+from mst_evals.studies.study import Evaluations, Side, Study
 
 MST, BASELINE = {"arm": "mst", "label": "held_out"}, {"arm": "baseline", "label": "none"}
 # change to the study file -> where the fault is, and words that its line holds

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from mst_evals import usage
+from mst_evals.reporting import usage
 
 Row = dict[str, Any]
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from mst_evals import prompts
-from mst_evals.wordings import Asked, by_wording, difference, table, verdict
+from mst_evals.reporting.wordings import Asked, by_wording, difference, table, verdict
 
 Row = dict[str, Any]
 HELD_OUT = "UNBIASED"

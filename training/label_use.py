@@ -17,9 +17,10 @@ from typing import Any
 
 import torch
 
-from mst_evals import quantisation, stats
+from mst_evals import quantisation
 from mst_evals.examples import Example, examples, relabelled
 from mst_evals.prompts import Messages
+from mst_evals.statistics import stats
 from mst_evals.variants import Row, arm
 
 UNITS = {"bias": "nats a token", "sycophancy": "probability"}
@@ -47,9 +48,7 @@ def probe_prompts(
         wording: Name of a wording.
     """
     pairs = label_pairs(experiment, arm_name, rows)
-    true, wrong = (
-        relabelled(experiment, arm_name, loaded, [pair[side] for pair in pairs], wording) for side in (0, 1)
-    )
+    true, wrong = (relabelled(experiment, arm_name, loaded, [pair[side] for pair in pairs], wording) for side in (0, 1))
     return list(zip(true, wrong, strict=True))
 
 

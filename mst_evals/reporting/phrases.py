@@ -1,0 +1,119 @@
+"""The words and rules that all sentences and tables share: numbers, intervals, and what may be claimed from them.
+
+A claim about an arm needs an interval over seeds and rows and at least `FEWEST_SEEDS` seeds. Everything else is a
+description of the adapters at hand, and every sentence says so.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from mst_evals import labels
+from mst_evals.reporting import matrices
+
+Row = Mapping[str, Any]
+Verdict = Literal["better", "worse", "same", "undecided"]
+
+FEWEST_SEEDS = 3
+LEVEL = 0.05  # of Holm-adjusted p values
+
+
+def number(value: float | None, digits: int = 2) -> str:
+    """A number for a sentence or a table; what does not exist is a dash."""
+    return "–" if value is None else f"{round(value, digits) + 0.0:.{digits}f}"  # + 0.0: no "-0.00"
+
+
+def p_value(value: float | None) -> str:
+    """A p value with three digits."""
+    return "–" if value is None else "< .001" if value < 0.001 else f"{value:.3f}"
+
+
+def percent(value: float | None) -> str:
+    """A share in percent."""
+    return "–" if value is None else f"{100 * value:.1f}%"
+
+
+def bounds(row: Row, digits: int = 2) -> str:
+    """The 95% interval of a row, or that there is none."""
+    if row["ci_low"] is None or row["ci_high"] is None:
+        return "no interval"
+    return f"{number(row['ci_low'], digits)} to {number(row['ci_high'], digits)}"
+
+
+def excludes_zero(row: Row) -> bool:
+    """Whether the interval of a difference exists and leaves zero out."""
+    return row["ci_low"] is not None and row["ci_high"] is not None and (row["ci_low"] > 0 or row["ci_high"] < 0)
+
+
+def said(label: str) -> str:
+    """A label inside a sentence."""
+    return {labels.NONE: "no label", labels.NONSENSE: "a nonsense label"}.get(label, f"label {label}")
+
+
+def find(rows: Sequence[Row], metric: str, arm: str, label: str) -> Row | None:
+    """The row of one arm, label and metric."""
+    return next((row for row in rows if (row["metric"], row["arm"], row["label"]) == (metric, arm, label)), None)
+
+
+def find_pair(rows: Sequence[Row], metric: str, a: tuple[str, str], b: tuple[str, str]) -> Row | None:
+    """The comparison, or equivalence test, of two cells of one block, each given as (arm, label)."""
+    for row in rows:
+        here = (row["arm_a"], row["label_a"]), (row["arm_b"], row["label_b"])
+        inside = (row["condition_a"], row["wording_a"]) == (row["condition_b"], row["wording_b"])
+        if (row["metric"], *here) == (metric, a, b) and inside and row["diff"] is not None:
+            return row
+    return None
+
+
+def seed_count(count: int) -> str:
+    """So many seeds, in words."""
+    return {0: "no seed", 1: "one seed"}.get(count, f"{count} seeds")
+
+
+def basis(row: Row) -> str:
+    """What the interval of a difference covers."""
+    if row.get("fixed"):
+        return "nothing was trained, interval over rows"
+    return f"{seed_count(len(row['seeds']))}, interval over {row['interval']}"
+
+
+def may_claim(row: Row) -> bool:
+    """Whether a difference can carry a claim about an arm."""
+    over_both = row["interval"] == matrices.SEEDS_AND_ROWS and len(row["seeds"]) >= FEWEST_SEEDS
+    return over_both or bool(row.get("fixed"))
+
+
+def scope(rows: Sequence[Row]) -> str:
+    """What a sentence from these differences begins with: nothing when it is a claim about an arm."""
+    if all(map(may_claim, rows)):
+        return ""
+    count = min(len(row["seeds"]) for row in rows if not may_claim(row))
+    return f"{'No seed in common' if count == 0 else seed_count(count).capitalize()}, no claim about the arm: "
+
+
+def with_interval(row: Row, key: str = "diff") -> str:
+    """A difference with its interval and what that covers."""
+    return f"{number(row[key])} ({bounds(row)}; {basis(row)})"
+
+
+def verdict(row: Row, worth: float, better: str = "lower", key: str = "diff") -> Verdict:
+    """What a difference a minus b shows of a.
+
+    Args:
+        row: The difference with its interval.
+        worth: The smallest difference that matters.
+        better: Whether a lower or a higher value is the better one.
+        key: Where the difference is.
+
+    Returns:
+        ``better`` or ``worse`` when the interval leaves zero out and the difference matters; ``same`` when the whole
+        interval is too small to matter; otherwise ``undecided``.
+    """
+    if row["ci_low"] is None or row["ci_high"] is None:
+        return "undecided"
+    sign = 1.0 if better == "lower" else -1.0
+    low, high = sorted((sign * row["ci_low"], sign * row["ci_high"]))
+    if high < 0 and sign * row[key] <= -worth:
+        return "better"
+    if low > 0 and sign * row[key] >= worth:
+        return "worse"
+    return "same" if -worth < low and high < worth else "undecided"

@@ -1,0 +1,226 @@
+"""The report: Inspect logs in, ``report.html``, ``report.md`` and ``results.json`` out.
+
+logs -> `frame` (one tidy frame) -> `results`, `family` and `responses` (numbers) -> `claims` (sentences), `tables`,
+`figures` -> `sections` -> this module, which writes them. The HTML file holds its figures and loads nothing; every text
+that came out of a log is escaped (articles are model output).
+"""
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from rich.box import SIMPLE_HEAD
+from rich.console import Group
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from mst_evals import __version__, prompts, variants
+from mst_evals.manifest import write_text
+from mst_evals.reporting import claims, probes, results
+from mst_evals.reporting import frame as frames
+from mst_evals.reporting import tables as tabulate
+from mst_evals.reporting.comparisons import MCNEMAR
+from mst_evals.reporting.computed import Computed, Rows, compute
+from mst_evals.reporting.frame import MEASURE, SETTING, Frame
+from mst_evals.reporting.layout import Figure, Section
+from mst_evals.reporting.phrases import bounds, number
+from mst_evals.reporting.provenance import provenance_tables
+from mst_evals.reporting.sections import make_sections
+from mst_evals.reporting.tables import Table
+
+if TYPE_CHECKING:
+    from mst_evals.studies.study import Study
+
+SCHEMA = 2  # of results.json
+FOOTNOTE = (
+    "PASS: share of articles (bias); acc.: accuracy (sycophancy, beside fpr). Intervals: over seeds and rows with two "
+    "seeds or more, else over rows."
+)
+TEMPLATES = Path(__file__).resolve().parent / "templates"
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What `write_report` wrote.
+
+    Attributes:
+        html: The report to open.
+        markdown: The same tables as text, with references to the figures.
+        json: The numbers.
+        results: Content of `json`.
+    """
+
+    html: Path
+    markdown: Path
+    json: Path
+    results: dict[str, Any]
+
+
+def _plain(value: Any) -> Any:
+    """JSON-ready: NaN becomes null, numpy scalars become Python's."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, np.generic):
+        return _plain(value.item())
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _read(source: Path) -> Frame:
+    """The frame of a directory of logs, or of one that `mst pack` made."""
+    if (source / "cells.json").is_file():
+        from mst_evals.studies import packed
+
+        return packed.load(source)
+    return frames.read(source)
+
+
+def _results(frame: Frame, done: Sequence[Computed], comparisons: Rows, equivalences: Rows) -> dict[str, Any]:
+    found = [
+        {**{key: part.block.setting[key] for key in (*SETTING, "scorer")}, "sentences": part.findings} for part in done
+    ]
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "arms": _plain([row for part in done for row in part.arms]),
+        "comparisons": _plain(comparisons),
+        "equivalences": _plain(equivalences),
+        "methods": {"mcnemar": MCNEMAR},
+        "steps": _plain([row for part in done for row in part.steps]),
+        "responses": _plain([row for part in done for row in part.responses]),
+        "findings": found,
+        "limits": claims.limits([part.block for part in done], frame.provenance),
+        "provenance": _plain(frame.provenance),
+        "notes": list(frame.notes),
+    }
+
+
+def _html(sections: Sequence[Section], found: Mapping[str, Any], provenance: Sequence[Table]) -> str:
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.tests["figure"] = lambda item: isinstance(item, Figure)
+    environment.tests["numeric"] = lambda cell: bool(re.fullmatch(r"[-–<\d.,%/ ]+|-?[\d.]+ to -?[\d.]+", cell))
+    environment.filters["inline"] = Markup  # our own figures, in which matplotlib has escaped all text
+    template = environment.get_template("report.html.jinja")
+    return template.render(sections=sections, results=found, provenance=provenance)
+
+
+def _markdown(sections: Sequence[Section], found: Mapping[str, Any], provenance: Sequence[Table]) -> str:
+    text = tabulate.markdown_text
+    lines = ["# Monitor Sensitive Training: report", ""]
+    for section in sections:
+        lines += [f"## {text(section.title)}", "", *(f"- **{text(line)}**" for line in section.findings), ""]
+        lines += [f"- {text(line)}" for line in section.notes] + [""]
+        for item in section.items:
+            if isinstance(item, Figure):
+                lines += [f"![{text(item.caption)}](figures/{item.file})", "", f"*{text(item.caption)}*", ""]
+            else:
+                lines += [tabulate.markdown(item), ""]
+    lines += ["## What this run cannot show", "", *(f"- {text(line)}" for line in found["limits"]), ""]
+    if found["notes"]:
+        lines += ["## Logs left out or replaced", "", *(f"- {text(line)}" for line in found["notes"]), ""]
+    lines += ["## Provenance", "", *(f"{tabulate.markdown(table)}\n" for table in provenance)]
+    return "\n".join(lines)
+
+
+def write_report(logs: Path, out: Path, study: "Study | None" = None) -> Summary:
+    """Write ``report.html``, ``report.md`` with ``figures/*.svg``, and ``results.json``, each atomically.
+
+    Args:
+        logs: A directory of Inspect logs, searched to any depth, or one log; or a folder that `mst pack` made.
+        out: Directory of the report; made when missing.
+        study: The study, which declares the family of comparisons and the equivalence tests; None: the default ones.
+
+    Raises:
+        InputError: There is no log that can be reported on. Nothing is written then.
+    """
+    return write(_read(logs), logs, out, study, [logs])
+
+
+def write(
+    frame: Frame, logs: Path | None, out: Path, study: "Study | None" = None, probed: Sequence[Path] = ()
+) -> Summary:
+    """Write the report of a frame, as `write_report` does.
+
+    Args:
+        frame: What is reported on.
+        logs: Folder that the names of its logs are relative to, for excerpts of completions; None: without them.
+        out: Directory of the report; made when missing.
+        study: As in `write_report`.
+        probed: Folders and files that hold axis probes.
+    """
+    done, comparisons, equivalences = compute(list(results.blocks(frame)), study)
+    sections = make_sections(
+        logs, done, frame.provenance, study=study, probes=probes.find(probed), comparisons=comparisons,
+        equivalences=equivalences,
+    )  # fmt: skip
+    found = _results(frame, done, comparisons, equivalences)
+    provenance = provenance_tables(frame.provenance)
+    html, markdown = _html(sections, found, provenance), _markdown(sections, found, provenance)
+    for item in (item for section in sections for item in section.items if isinstance(item, Figure)):
+        write_text(out / "figures" / item.file, item.svg)
+    summary = Summary(out / "report.html", out / "report.md", out / "results.json", found)
+    write_text(summary.json, json.dumps(found, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(summary.markdown, markdown)
+    write_text(summary.html, html)
+    return summary
+
+
+def _main_wording(row: Mapping[str, Any]) -> bool:
+    """Whether a row was asked in the wording that everything else of a report is asked in."""
+    return row["wording"] in ("", prompts.DEFAULT_WORDING[row["experiment"]])
+
+
+def _shown(row: Mapping[str, Any]) -> bool:
+    """Whether the closing table shows a row: main arms at their headline labels and controls, others as deployed."""
+    experiment = row["experiment"]
+    if row["metric"] != (row["scorer"] if experiment == "bias" else "fpr"):
+        return False
+    if not _main_wording(row):
+        return False
+    if row["arm"] in variants.ARMS[experiment] and row["arm"] not in variants.MAIN:
+        return bool(row["label"] == results.headline_labels(experiment, row["arm"])[0])
+    return tabulate.is_main(experiment, row["arm"], row["label"], row["role"]) and row["kind"] != "paraphrase"
+
+
+def summary_table(summary: Summary) -> Group:
+    """The closing summary of a terminal: what the arms do, then the findings.
+
+    The main arms stand first, at their deployment labels and controls, then the other arms as they are deployed. Narrow
+    enough for 80 columns. Texts are `rich.text.Text`, since rich would read [...] in a string as markup.
+    """
+    table = RichTable(box=SIMPLE_HEAD, padding=0, title="Monitor Sensitive Training", title_justify="left")
+    for title in ("measure", "arm", "label", "mean", "95% interval", "PASS/acc.", "n", "seeds"):
+        right = title in ("mean", "PASS/acc.", "n", "seeds")
+        table.add_column(title, justify="right" if right else "left", no_wrap=True)
+    measured = [*SETTING, *MEASURE, "arm", "label", "metric"]
+    means = {tuple(row[key] for key in measured): row["mean"] for row in summary.results["arms"]}
+    last: list[Any] = []
+    for row in filter(_shown, summary.results["arms"]):
+        here = [row[key] for key in (*SETTING, *MEASURE)]
+        if last and here != last:
+            table.add_section()
+        if row["condition"] and here != last:
+            table.add_row(Text(row["condition"], style="italic"))
+        last = here
+        beside = {**row, "metric": f"{row['metric']}.pass" if row["experiment"] == "bias" else "accuracy"}
+        cells = (
+            row["metric"], row["arm"], row["label"], number(row["mean"]), bounds(row),
+            number(means[tuple(beside[key] for key in measured)]), str(row["n_scored"]), str(len(row["seeds"]) or "–"),
+        )  # fmt: skip
+        table.add_row(*(Text(cell) for cell in cells))
+    told = [found for found in summary.results["findings"] if _main_wording(found)]
+    findings = [
+        Text(f"- {found['condition']}: {line}" if found["condition"] else f"- {line}")
+        for found in told
+        for line in found["sentences"]
+    ]
+    return Group(table, Text(FOOTNOTE), *findings)

@@ -1,0 +1,1 @@
+"""Studies: what is trained and asked, what each result depends on, and how it is run and kept."""

@@ -1,0 +1,161 @@
+"""Ask one model of a study everything that is still to be asked: one loaded base, one log for each sweep.
+
+    python -m mst_evals.studies.evaluate_cell STUDY.yaml OUT JOB FINGERPRINTS
+
+Started by `run_cell`. The working directory is the study's folder, so that no log holds a path of this
+machine.
+"""
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from mst_evals import manifest, quantisation
+from mst_evals.errors import InputError, StepError
+from mst_evals.studies import cells, checks, inputs, packed, states
+from mst_evals.studies.asked import Asked
+from mst_evals.studies.cells import Cell, Job, Plan
+from mst_evals.studies.study_file import read_yaml
+
+
+def subject(plan: Plan, job: Job) -> tuple[str, dict[str, Any]]:
+    """Model name and model arguments for Inspect; the name of a directory is relative to the study's folder.
+
+    A base without a manifest of ours is asked through ``hf/``, quantised as the trainer would quantise it.
+    """
+    if job.make is not None:
+        return f"mst/{job.make.place}", {}
+    base = plan.directory(job.base) if isinstance(job.base, Cell) else job.base
+    if isinstance(base, Path) and (base / manifest.FILE).is_file():
+        return f"mst/{linked_base(plan, base, job.condition)}", {}
+    recipe = read_yaml(checks.recipe_path(plan.study, plan.path)) | dict(job.arguments)
+    settings = quantisation.inspect_model_config(str(recipe.get("quantisation", "nf4")))
+    name = linked_base(plan, base, job.condition) if isinstance(base, Path) else base
+    return f"hf/{name}", yaml.safe_load(settings)
+
+
+def linked_base(plan: Plan, base: Path, condition: str) -> Path:
+    """A directory in the study's folder that links to the files of a base, so that no log holds another path.
+
+    Its manifest names the condition, which the log takes from there.
+    """
+    link = Path("asked") / (f"{base.name}-{condition}" if condition else base.name)
+    fresh = plan.out / link.with_name(f".{link.name}.{os.getpid()}")
+    fresh.mkdir(parents=True)
+    for file in base.iterdir():
+        if file.is_file() and file.name != manifest.FILE:
+            (fresh / file.name).symlink_to(file.resolve())
+    found = manifest.read(base)
+    if found is not None:
+        manifest.write(fresh, replace(found, condition=condition))
+    shutil.rmtree(plan.out / link, ignore_errors=True)
+    fresh.rename(plan.out / link)
+    return link
+
+
+def task_arguments(plan: Plan, sweep: Asked) -> dict[str, Any]:
+    """Arguments of the sweep's task; a file of rows is named only where it is not the project's own."""
+    given, asking = inputs.settings(plan.study), plan.study.evaluations
+    rows = os.path.relpath(cells.rows_file(plan.study, plan.path), plan.out) if asking.data is not None else None
+    shared = {"labels": list(sweep.labels), "wording": sweep.wording, "rows": asking.rows, "split": asking.split}
+    if plan.study.experiment == "sycophancy":
+        return shared | {"choice": given["choice"], "problems": rows}
+    return shared | {"scorer": given["scorer"], "temperature": given["temperature"], "topics": rows}
+
+
+def ask(plan: Plan, job: Job, sweep: Asked, cell: Cell) -> None:
+    """Make the log of one sweep.
+
+    Raises:
+        StepError: The evaluation did not succeed.
+    """
+    from inspect_ai import eval
+
+    from mst_evals.provider import BATCH_SIZE
+
+    final = plan.directory(cell)
+    working = final.with_name(f".{final.name}.{os.getpid()}")
+    shutil.rmtree(working, ignore_errors=True)
+    began = time.time()
+    states.write_record(plan.out, cell, "started", began)
+    model, model_arguments = subject(plan, job)
+    given = inputs.settings(plan.study)
+    (log,) = eval(
+        f"mst_evals/{plan.study.experiment}_sweep",
+        task_args=task_arguments(plan, sweep),
+        model=model,
+        model_args=model_arguments,
+        model_roles={"grader": given["judge"]} if "judge" in given else None,
+        metadata={"study": plan.study.name, "job": job.name, "fingerprint": cell.fingerprint},
+        log_dir=str(working),
+        max_tokens=given.get("max_tokens"),
+        max_connections=BATCH_SIZE,
+        max_samples=2 * BATCH_SIZE,
+        display="none",
+        score_display=False,
+        log_realtime=False,
+    )
+    if log.status != "success":
+        raise StepError(log.error.message if log.error else f"the evaluation ended with status {log.status}")
+    weights = (log.eval.metadata or {}).get("adapter_sha256") or (log.eval.metadata or {}).get("base_sha256")
+    keep(plan, cell, working, weights, began, log.results.total_samples if log.results else 0)
+
+
+def keep(plan: Plan, cell: Cell, working: Path, weights: str | None, began: float, samples: int) -> None:
+    """Give a finished log its final name. One that was made from other weights is moved to ``replaced/``.
+
+    Args:
+        plan: The study.
+        cell: The sweep.
+        working: Folder of the log.
+        weights: Digest of the weights that were asked.
+        began: When it began, in seconds since the epoch.
+        samples: Number of samples.
+    """
+    about = {"fingerprint": cell.fingerprint, "key": cell.key, "weights": weights}
+    manifest.write_text(working / states.MARK, json.dumps(about, indent=1) + "\n")
+    final = plan.directory(cell)
+    if final.exists():
+        aside = plan.out / "replaced" / f"{cell.name}-{time.time_ns()}"
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        final.rename(aside)
+    working.rename(final)
+    states.write_record(plan.out, cell, "done", began, weights=weights, samples=samples)
+
+
+def main(study: str, out: str, name: str, what: str) -> int:
+    """Ask what is still to be asked of one job's model.
+
+    Returns:
+        0 when all logs are there, 1 when one failed, 2 when the inputs are not those of `what` any more.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    path = Path(study)
+    plan = cells.plan(checks.read(path), path, Path(out), only=name)
+    (job,) = plan.jobs
+    if " ".join(cell.fingerprint for cell in job.cells) != what:
+        raise InputError(f"{name}: the inputs changed while it was running; run the study again")
+    found = states.states(plan, packed.cells(plan.results()))
+    os.chdir(plan.out)
+    for sweep, cell in job.sweeps:
+        if found[cell].name != "done":
+            ask(plan, job, sweep, cell)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except (InputError, StepError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, InputError) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
