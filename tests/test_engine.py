@@ -19,7 +19,7 @@ from study_files import finish, ledger, plan_of, pretend, work, write_study
 from mst_evals import manifest
 from mst_evals.errors import InputError, StepError
 from mst_evals.reporting import frame
-from mst_evals.studies import engine, estimates, executors, locks, packed, run_cell, states, study_commands
+from mst_evals.studies import axis_probes, engine, estimates, executors, locks, packed, run_cell, states, study_commands
 from mst_evals.studies.cells import Plan
 
 HERE = Path(__file__).resolve().parent
@@ -38,6 +38,7 @@ def _stubs_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(HERE))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(engine, "POLL", 0.05)
+    monkeypatch.setattr(axis_probes, "probe", lambda plan: None)  # tests/test_study_report.py
 
 
 def quiet() -> Console:
