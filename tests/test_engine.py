@@ -25,7 +25,7 @@ from mst_evals.studies.cells import Plan
 HERE = Path(__file__).resolve().parent
 DRIVER = """
 import sys; from pathlib import Path; from rich.console import Console
-from mst_evals import engine; import study_files
+from mst_evals.studies import engine; import study_files
 plan = study_files.plan_of(Path(sys.argv[1]))
 ended = engine.run(plan, "local", int(sys.argv[2]), Console(), study_files.work)
 print("\\n".join(engine.failures(ended)))

@@ -29,7 +29,7 @@ pytestmark = [
 ]
 DRIVER = """
 import sys; from pathlib import Path; from rich.console import Console
-from mst_evals import engine; import study_files
+from mst_evals.studies import engine; import study_files
 plan = study_files.plan_of(Path(sys.argv[1]))
 print("\\n".join(engine.failures(engine.run(plan, "slurm", 8, Console(), study_files.work))))
 """
