@@ -23,6 +23,8 @@ from mst_evals.studies import axis_probes, engine, estimates, executors, locks, 
 from mst_evals.studies.cells import Plan
 
 HERE = Path(__file__).resolve().parent
+# A shell ignores SIGINT on behalf of what it starts in the background, the tests themselves perhaps.
+LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
 DRIVER = """
 import sys; from pathlib import Path; from rich.console import Console
 from mst_evals.studies import engine; import study_files
@@ -59,7 +61,7 @@ def changed(out: Path) -> dict[str, int]:
 
 def drive(path: Path, jobs: int) -> subprocess.Popen[str]:
     """A run in a process of its own, which can be killed."""
-    command = [sys.executable, "-c", DRIVER, str(path), str(jobs)]
+    command = [sys.executable, "-c", LISTENING + DRIVER, str(path), str(jobs)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
 
