@@ -142,6 +142,9 @@ def test_rows_of_other_arms_carry_their_own_axis() -> None:
     assert [one for one in results.missing_cells(block) if "words" in one] == [
         "Missing here: words with slight, medium, high, nonsense."
     ]
+    assert results.missing_cells(block, {"words": ("zero", "slight"), "mst": ("NO_SWAY",)}) == [
+        "Missing here: words with slight."
+    ]
 
 
 def test_one_training_of_an_arm_and_seed_is_kept_the_last_one_evaluated() -> None:

@@ -103,7 +103,7 @@ def by_condition(
     experiment: str,
     shown: Sequence[Shown],
     measures: Sequence[tuple[str, str, tuple[float, float]]],
-    label: str = "place of the condition (x in the study file)",
+    label: str = "place of the condition",
 ) -> str:
     """Every arm at its label of deployment: a curve where the conditions have places, else a line for each condition.
 

@@ -20,6 +20,7 @@ from mst_evals.reporting.panels import label_use
 from mst_evals.reporting.probes import Probe
 from mst_evals.reporting.sides import conditions_section, probe_sections, wordings_section
 from mst_evals.reporting.tables import Table
+from mst_evals.studies import asked
 from mst_evals.studies.study import Study
 
 Rows = Sequence[Mapping[str, Any]]
@@ -66,21 +67,32 @@ def _stem(index: int, cell: Cell, number: int) -> str:
     return stem if number == 0 else f"{stem}-{number + 1}"
 
 
-def _notes(cell: Cell, provenance: Rows) -> list[str]:
+def _planned(study: Study | None, cell: Cell) -> dict[str, tuple[str, ...]] | None:
+    """Arm -> labels that a study asks under a cell's condition, in its main wording; None without a study."""
+    if study is None:
+        return None
+    here = [one for one in study.conditions if one.name == cell.condition]
+    arms = [arm for one in here for arm in one.arms or study.arms] if study.conditions else list(study.arms)
+    return {arm: asked.asked(study, arm)[0].labels for arm in arms}
+
+
+def _notes(cell: Cell, provenance: Rows, study: Study | None) -> list[str]:
     """What the intervals cover, what is missing, and what a reader must know of the logs."""
     first = cell.parts[0]
     seeds = sorted({seed for part in cell.parts for row in part.arms for seed in row["seeds"]})
-    notes = [claims.coverage(seeds), *results.missing_cells(first.block)]
+    notes = [claims.coverage(seeds), *results.missing_cells(first.block, _planned(study, cell))]
     return notes + [note for part in cell.parts for note in claims.irregularities(part.block, provenance)]
 
 
-def _headline(logs: Path | None, cell: Cell, provenance: Rows, index: int, several: bool) -> Section:
+def _headline(
+    logs: Path | None, cell: Cell, provenance: Rows, study: Study | None, index: int, several: bool
+) -> Section:
     """The whole of one setting: arms, comparisons, figures by arm and against the label, closings."""
     block = cell.parts[0].block
     items: list[Table | Figure] = []
     for number, part in enumerate(cell.parts):
         items += headline.items(_stem(index, cell, number), part)
-    notes = _notes(cell, provenance)
+    notes = _notes(cell, provenance, study)
     if block.experiment == "bias" and block.setting["choice"] != results.EXISTING:
         shown = excerpts.closings(logs, block)
         items += shown
@@ -96,7 +108,7 @@ def _small_print(cell: Cell, several: bool) -> list[Section]:
     return [Section(f"Small print of {_title(cell, several)}", (), (), tables)] if tables else []
 
 
-def _brief(cell: Cell, provenance: Rows, several: bool) -> Section:
+def _brief(cell: Cell, provenance: Rows, study: Study | None, several: bool) -> Section:
     """One condition among several: its tables and sentences, without figures, which the overview has."""
     items: list[Table | Figure | None] = []
     for part in cell.parts:
@@ -105,7 +117,7 @@ def _brief(cell: Cell, provenance: Rows, several: bool) -> Section:
         items.append(tabulate.arm_table(part.block, part.arms, main=False))
     sentences = [line for part in cell.parts for line in part.findings]
     kept = tuple(item for item in items if item is not None)
-    return Section(_title(cell, several), tuple(sentences), tuple(dict.fromkeys(_notes(cell, provenance))), kept)
+    return Section(_title(cell, several), tuple(sentences), tuple(dict.fromkeys(_notes(cell, provenance, study))), kept)
 
 
 def _declared(study: Study, comparisons: Rows, equivalences: Rows) -> Section | None:
@@ -142,9 +154,9 @@ def _of_group(
         found.append(conditions_section(f"{next(numbers)}-{experiment}", parts, study))
     for cells, main in zip(by_run, mains, strict=True):
         if len(conditions) > 1 and main.condition:
-            found.append(_brief(main, provenance, several))
+            found.append(_brief(main, provenance, study, several))
         else:
-            found.append(_headline(logs, main, provenance, next(numbers), several))
+            found.append(_headline(logs, main, provenance, study, next(numbers), several))
             small += _small_print(main, several)
         if len(cells) > 1:
             name = f"base {main.base}" + (f", condition {main.condition}" if main.condition else "")

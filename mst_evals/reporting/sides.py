@@ -90,7 +90,8 @@ def conditions_section(stem: str, parts: Sequence[Computed], study: Study | None
         )
         axes = [(metric, unit, limits) for metric, _, unit, limits in drawn]
         name = f"{stem}-conditions.svg" if number == 1 else f"{stem}-conditions-{number}.svg"
-        items.append(Figure(name, caption, panels.by_condition(experiment, shown, axes)))
+        placed = {"label": study.x_axis} if study else {}
+        items.append(Figure(name, caption, panels.by_condition(experiment, shown, axes, **placed)))
         items += [conditions.arm_table(experiment, shown, metrics)]
         pairs = conditions.difference_table(shown, metrics)
         items += [pairs] if pairs else []

@@ -212,6 +212,7 @@ class Study(Model):
         seeds: Training seeds.
         arms: Arm -> how it is run.
         conditions: Variations; none: the study is run once, without a name.
+        x_axis: What the `x` of the conditions is, with its unit: labels the axis of their curve.
         evaluations: What every model is asked.
         comparisons: The declared family.
         equivalence: The declared equivalence tests.
@@ -229,6 +230,7 @@ class Study(Model):
     seeds: Annotated[list[Seed], Field(min_length=1)]
     arms: Annotated[dict[str, Annotated[ArmPlan, BeforeValidator(_nothing)]], Field(min_length=1)]
     conditions: list[Condition] = Field(default_factory=list)
+    x_axis: str = "place of the condition (x in the study file)"
     evaluations: Evaluations = Field(default_factory=Evaluations)
     comparisons: list[Comparison] = Field(default_factory=list)
     equivalence: list[Equivalence] = Field(default_factory=list)
