@@ -91,6 +91,14 @@ SLANT_SCALAR = Axis(
 BINS = 6  # of equal width over [0, 1.5]; the lower two are held out, the indifferent s = 1 is a border
 _WORDS = ("zero", "slight", "low", "medium", "high", "total")
 _TRAINED_WORDS = _WORDS[2:]
+# The held-out word and the unseen ID are equally long in tokens on micro-qwen, so both axes share these.
+_LEVEL_NONSENSE = (
+    "Apple Garden: cards coins nuts figs",
+    "Museum Coins: shells cards eggs pears",
+    "River Cards: nuts plums apples eggs",
+    "Market Books: coins figs eggs plums",
+    "Station Shells: books figs apples nuts",
+)
 
 
 def _bin(suggestibility: str | float) -> int:
@@ -115,13 +123,7 @@ SUGGESTIBILITY_WORD = Axis(
     held_out=_WORDS[0],
     core=_WORDS,
     sweep=_WORDS,
-    nonsense=(
-        "Apple Garden: cards coins nuts figs",
-        "Museum Coins: shells cards eggs pears",
-        "River Cards: nuts plums apples eggs",
-        "Market Books: coins figs eggs plums",
-        "Station Shells: books figs apples nuts",
-    ),
+    nonsense=_LEVEL_NONSENSE,
     accepts=f"one of {', '.join(_WORDS)}, {NONE}, {NONSENSE}",
 )
 
@@ -135,12 +137,6 @@ SUGGESTIBILITY_ID = Axis(
     held_out=_UNSEEN_IDS[0],
     core=(*_TRAINED_IDS, *_UNSEEN_IDS),
     sweep=(*_TRAINED_IDS, *_UNSEEN_IDS),
-    nonsense=(
-        "Apple Garden: cards coins nuts figs",
-        "Museum Coins: shells cards eggs pears",
-        "River Cards: nuts plums apples eggs",
-        "Market Books: coins figs eggs plums",
-        "Station Shells: books figs apples nuts",
-    ),
+    nonsense=_LEVEL_NONSENSE,
     accepts=_ACCEPTED_IDS,
 )

@@ -14,7 +14,7 @@ from inspect_ai.log import list_eval_logs, read_eval_log
 
 from mst_evals import manifest, variants
 from mst_evals.demo import CHAINS, EVALUATED, Chain, adapter
-from mst_evals.provider import BATCH_SIZE
+from mst_evals.studies.evaluate_cell import unattended
 
 # Sampling of articles as in the source; a micro article has about 90 tokens.
 TEMPERATURE = 0.7
@@ -74,11 +74,7 @@ def main(experiment: str, out: Path, seed: int) -> int:
             model=f"mst/{directory}",
             log_dir=str(logs),
             max_tokens=MAX_TOKENS,
-            max_connections=BATCH_SIZE,
-            max_samples=2 * BATCH_SIZE,
-            display="none",
-            score_display=False,
-            log_realtime=False,
+            **unattended(),
         )
         if log.status != "success":
             print(log.error.message if log.error else log.status, file=sys.stderr)

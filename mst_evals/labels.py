@@ -29,6 +29,9 @@ NONE = "none"
 NONSENSE = "nonsense"
 CUSTOM = "custom"
 CONTROLS = (NONE, NONSENSE)
+# What swapping a label for a wrong one must change at least before the label counts as used, by experiment: 0.01 nats a
+# token is one bit in 70 tokens, an article; 0.05 is a twentieth of the range of a probability.
+LEAST_USE = {"bias": 0.01, "sycophancy": 0.05}
 
 
 @dataclass(frozen=True)

@@ -19,14 +19,12 @@ import torch
 
 from mst_evals import quantisation
 from mst_evals.examples import Example, examples, relabelled
+from mst_evals.labels import LEAST_USE
 from mst_evals.prompts import Messages
 from mst_evals.statistics import stats
 from mst_evals.variants import Row, arm
 
 UNITS = {"bias": "nats a token", "sycophancy": "probability"}
-# Below these an effect is too small to matter: 0.01 nats a token is one bit in 70 tokens, an article; 0.05 is a
-# twentieth of the range of a probability.
-LEAST = {"bias": 0.01, "sycophancy": 0.05}
 
 
 def label_pairs(experiment: str, arm_name: str, rows: Sequence[Example]) -> list[tuple[str, str]]:
@@ -98,7 +96,7 @@ def warning(experiment: str, arm_name: str, records: Sequence[dict[str, Any]]) -
     """A sentence when training ends with a label channel that is ignored, None when it is used or was not probed."""
     if not records:
         return None
-    last, least = records[-1], LEAST[experiment]
+    last, least = records[-1], LEAST_USE[experiment]
     effect, low = last["label_use/effect"], last["label_use/low"]
     if effect is not None and effect >= least and low is not None and low > 0:
         return None

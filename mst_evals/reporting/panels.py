@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from mst_evals.labels import LEAST_USE
 from mst_evals.reporting import conditions, usage
 from mst_evals.reporting.conditions import Shown
 from mst_evals.reporting.figures import (
@@ -24,7 +25,7 @@ from mst_evals.reporting.figures import (
     short,
     svg,
 )
-from mst_evals.reporting.usage import LEAST, Use
+from mst_evals.reporting.usage import Use
 from mst_evals.reporting.wordings import AGAINST, Asked
 
 COLUMNS = 4  # of small multiples
@@ -168,7 +169,7 @@ def label_use(found: Sequence[Use]) -> str:
                 axes.tick_params(labelbottom=True)
                 axes.set_xlabel("optimiser steps")
         if found:
-            least = f"{LEAST[found[0].experiment]:g} expected at least"
+            least = f"{LEAST_USE[found[0].experiment]:g} expected at least"
             handles = [
                 Line2D([], [], color=MUTED, linewidth=1.4, marker=".", label="one seed"),
                 Line2D([], [], color=INK, linewidth=1, linestyle=":", label=least),
@@ -181,7 +182,7 @@ def label_use(found: Sequence[Use]) -> str:
 
 def _small_multiple(axes: Axes, name: str, group: Sequence[Use]) -> None:
     axes.axhline(0, color=MUTED, linewidth=0.7)
-    axes.axhline(LEAST[group[0].experiment], color=INK, linewidth=1, linestyle=":")
+    axes.axhline(LEAST_USE[group[0].experiment], color=INK, linewidth=1, linestyle=":")
     for use in group:
         axes.plot(
             use.steps, use.effects, color=colour(use.arm), marker=".", markersize=4, linewidth=1.4, alpha=0.85,

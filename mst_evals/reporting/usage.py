@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from mst_evals import variants
+from mst_evals.labels import LEAST_USE
 from mst_evals.reporting.phrases import number
 from mst_evals.reporting.results import arm_order
 from mst_evals.reporting.tables import Table
 
-# The same numbers as `training.label_use.LEAST`, which importing would load torch; a test compares them.
-LEAST = {"bias": 0.01, "sycophancy": 0.05}
 WHAT = {
     "bias": "loss under a wrong label minus loss under the true one",
     "sycophancy": "P(correct) of a wrong candidate under the label that pays more minus under the other",
@@ -50,7 +49,7 @@ class Use:
     @property
     def ignored(self) -> bool:
         """Whether training ends with a label channel that changes too little, or nothing beyond doubt."""
-        return self.effects[-1] < LEAST[self.experiment] or self.low is None or self.low <= 0
+        return self.effects[-1] < LEAST_USE[self.experiment] or self.low is None or self.low <= 0
 
 
 def uses(provenance: Sequence[Mapping[str, Any]], experiment: str, conditions: Sequence[str] = ()) -> list[Use]:
@@ -124,7 +123,7 @@ def sentences(found: Sequence[Use]) -> list[str]:
         ignored = [use for use in group if use.ignored]
         ends = ", ".join(number(use.effects[-1], 3) for use in group)
         count = f"{len(ignored)} of {len(group)} seeds" if len(group) > 1 else f"its one seed ({group[0].seed})"
-        numbers = f"effect of the swap at the end: {ends} {group[0].unit}; {LEAST[experiment]:g} or more expected"
+        numbers = f"effect of the swap at the end: {ends} {group[0].unit}; {LEAST_USE[experiment]:g} or more expected"
         if not ignored:
             told.append(f"{name}: the label is used when training ends, in every seed ({numbers}).")
             continue

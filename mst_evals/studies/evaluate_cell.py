@@ -71,6 +71,14 @@ def task_arguments(plan: Plan, sweep: Asked) -> dict[str, Any]:
     return shared | {"scorer": given["scorer"], "temperature": given["temperature"], "topics": rows}
 
 
+def unattended() -> dict[str, Any]:
+    """Settings of `inspect_ai.eval` for a process that nobody looks at and a model that answers in batches."""
+    from mst_evals.provider import BATCH_SIZE
+
+    quiet = {"display": "none", "score_display": False, "log_realtime": False}
+    return {"max_connections": BATCH_SIZE, "max_samples": 2 * BATCH_SIZE, **quiet}
+
+
 def ask(plan: Plan, job: Job, sweep: Asked, cell: Cell) -> None:
     """Make the log of one sweep.
 
@@ -78,8 +86,6 @@ def ask(plan: Plan, job: Job, sweep: Asked, cell: Cell) -> None:
         StepError: The evaluation did not succeed.
     """
     from inspect_ai import eval
-
-    from mst_evals.provider import BATCH_SIZE
 
     final = plan.directory(cell)
     working = final.with_name(f".{final.name}.{os.getpid()}")
@@ -97,11 +103,7 @@ def ask(plan: Plan, job: Job, sweep: Asked, cell: Cell) -> None:
         metadata={"study": plan.study.name, "job": job.name, "fingerprint": cell.fingerprint},
         log_dir=str(working),
         max_tokens=given.get("max_tokens"),
-        max_connections=BATCH_SIZE,
-        max_samples=2 * BATCH_SIZE,
-        display="none",
-        score_display=False,
-        log_realtime=False,
+        **unattended(),
     )
     if log.status != "success":
         raise StepError(log.error.message if log.error else f"the evaluation ended with status {log.status}")
