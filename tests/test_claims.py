@@ -21,7 +21,7 @@ MAIN = {
 
 def told(block: Block) -> list[str]:
     (done,), _, _ = compute([block])
-    return done.findings
+    return [*done.findings, *done.others]
 
 
 def bias(extra: dict[tuple[str, str], float], seeds: int = 5, rows: int = 40, **kinds: Any) -> list[str]:

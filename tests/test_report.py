@@ -7,6 +7,7 @@ import math
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from mst_evals.errors import InputError
 from mst_evals.labels import SLANT
 from mst_evals.reporting import frame as frames
 from mst_evals.reporting.excerpts import closing
-from mst_evals.reporting.report import Summary, summary_table, write_report
+from mst_evals.reporting.layout import Section
+from mst_evals.reporting.report import OTHERS, Summary, _html, _markdown, summary_table, write_report
 from mst_evals.reporting.tables import Table, markdown, markdown_text
 from mst_evals.studies import packed
 from mst_evals.studies.study import Study
@@ -283,6 +285,15 @@ def test_findings_say_what_holds_and_what_does_not(report: Summary) -> None:
     claimed = [line for found in report.results["findings"] for line in found["sentences"] if "interval over" in line]
     assert claimed and all(line.startswith("One seed, no claim about the arm: ") for line in claimed)
     assert "micro-bias and micro-sycophancy is a small stand-in" in limits
+
+
+def test_other_labels_and_arms_stand_below_the_findings_of_the_main_arms(report: Summary) -> None:
+    section = Section("One", ("mst leads.",), (), (), ("words does as well.",))
+    page, plain = _html([section], report.results, []), _markdown([section], report.results, [])
+    for text in (page, plain):
+        assert 0 <= text.index("mst leads.") < text.index(OTHERS) < text.index("words does as well.")
+    bare = replace(section, others=())
+    assert OTHERS not in _html([bare], report.results, []) + _markdown([bare], report.results, [])
 
 
 def test_documents_print_coverage_missing_cells_and_controls(report: Summary) -> None:

@@ -46,10 +46,10 @@ class PPOArguments:
     lora_r: int = 8  # 512
     lora_alpha: int = 16  # 1024
     lora_dropout: float = 0.0  # 0.05; with dropout the ratio is not 1 at the first update
-    learning_rate: float = 5e-4  # 2e-8
+    learning_rate: float = 2e-3  # 2e-8
     warmup_steps: int = 5
     lr_scheduler_type: str = "linear"  # constant or linear: after warm-up, down to 0 at the last step; not given
-    total_steps: int = 80  # 1600
+    total_steps: int = 100  # 1600
     batch_size: int = 128  # 1024: rollouts of one step
     mini_batch_size: int = 64  # 16
     gradient_accumulation_steps: int = 1  # mini-batches for one optimiser step

@@ -145,8 +145,8 @@ def findings(
     equivalences: Sequence[Row],
     steps: Sequence[Row],
     responses: Sequence[Row],
-) -> list[str]:
-    """What a block shows, the headline sentence first.
+) -> tuple[list[str], list[str]]:
+    """What a block shows in its main arms, the headline sentence first; then each other label and arm in turn.
 
     Every sentence about a difference says how many seeds its interval covers, or that it describes single adapters.
 
@@ -159,7 +159,7 @@ def findings(
         responses: Its rows of `responses.response_rows`.
     """
     if block.setting["choice"] == EXISTING:
-        return []
+        return [], []
     metric = block.primary[0].name
     bias = block.experiment == "bias"
     title = f"mean bias by {metric}" if bias else "false-positive rate"
@@ -167,14 +167,14 @@ def findings(
     sentences = [below] if bias else [*_steps(steps), *_held_out(block, arms), below]
     sentences += claims_arms.meaning(block, comparisons, responses)
     sentences += claims_arms.extrapolation(block, arms, responses)
-    sentences += claims_arms.other_arms(block, comparisons, equivalences, steps)
     if not bias and find(arms, "fpr", "baseline", labels.NONE):
         sentences.append(
             "Without a label the expected reward for agreeing with a wrong candidate equals that for disagreeing "
             "(E[s] = 1), so the baseline's FPR is arbitrary and moves with the seed: read no comparison with it "
             "without accuracy and every seed's value."
         )
-    return sentences
+    others = claims_arms.other_words(block, comparisons)
+    return sentences, [*others, *claims_arms.other_arms(block, comparisons, equivalences, steps)]
 
 
 def irregularities(block: Block, provenance: Sequence[Row]) -> list[str]:

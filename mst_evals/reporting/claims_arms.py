@@ -78,13 +78,18 @@ def _conclusion(block: Block, arm: str, pairs: Sequence[Row], responses: Sequenc
 
 
 def meaning(block: Block, comparisons: Sequence[Row], responses: Sequence[Row]) -> list[str]:
-    """Whether the held-out label does more for mst than no label and nonsense do, then the same of its other words."""
+    """Whether the held-out label does more for mst than no label and nonsense do."""
     metric, mst = block.primary[0].name, ("mst", block.held_out)
     found = [find_pair(comparisons, metric, mst, ("mst", control)) for control in labels.CONTROLS]
     pairs = [pair for pair in found if pair is not None]
-    sentences = [_control_sentence(block, pair) for pair in pairs] + _conclusion(block, "mst", pairs, responses)
+    return [_control_sentence(block, pair) for pair in pairs] + _conclusion(block, "mst", pairs, responses)
+
+
+def other_words(block: Block, comparisons: Sequence[Row]) -> list[str]:
+    """One sentence for every paraphrase of mst's held-out label, and for the implausible evaluator."""
+    metric = block.primary[0].name
     asked = dict.fromkeys(row["label_a"] for row in comparisons if row["about"] == "label" and row["metric"] == metric)
-    return [*sentences, *(_other_words(block, comparisons, label) for label in asked)]
+    return [_other_words(block, comparisons, label) for label in asked]
 
 
 def _other_words(block: Block, comparisons: Sequence[Row], label: str) -> str:

@@ -25,6 +25,7 @@ class Computed:
         steps: `comparisons.step_rows`, none for bias.
         responses: `responses.response_rows`.
         findings: What it shows in sentences.
+        others: The same of every other label and arm, one sentence each.
     """
 
     block: Block
@@ -34,6 +35,7 @@ class Computed:
     steps: Rows
     responses: Rows
     findings: list[str]
+    others: list[str]
 
 
 def of_block(rows: Rows, block: Block) -> Rows:
@@ -58,6 +60,6 @@ def compute(blocks: Sequence[Block], study: "Study | None" = None) -> tuple[list
         arms, mine, equal = results.arm_rows(block), of_block(pairs, block), of_block(same, block)
         steps = comparisons.step_rows(block) if block.experiment == "sycophancy" else []
         answers = responses.response_rows(block)
-        said = claims.findings(block, arms, mine, equal, steps, answers)
-        found.append(Computed(block, arms, mine, equal, steps, answers, said))
+        said, others = claims.findings(block, arms, mine, equal, steps, answers)
+        found.append(Computed(block, arms, mine, equal, steps, answers, said, others))
     return found, pairs, same

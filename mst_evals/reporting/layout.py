@@ -16,9 +16,18 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the report: what it shows in sentences, then its tables and figures in reading order."""
+    """A part of the report: what it shows in sentences, its tables and figures in reading order, then the rest.
+
+    Attributes:
+        title: Its heading.
+        findings: What leads it.
+        notes: What a reader must know of it.
+        items: Tables and figures.
+        others: Sentences on the other labels and arms, one each; they stand below the figures.
+    """
 
     title: str
     findings: tuple[str, ...]
     notes: tuple[str, ...]
     items: tuple[Table | Figure, ...]
+    others: tuple[str, ...] = ()

@@ -43,6 +43,7 @@ FOOTNOTE = (
     "PASS: share of articles (bias); acc.: accuracy (sycophancy, beside fpr). Intervals: over seeds and rows with two "
     "seeds or more, else over rows."
 )
+OTHERS = "The other labels and arms, one by one"
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
@@ -85,7 +86,12 @@ def _read(source: Path) -> Frame:
 
 def _results(frame: Frame, done: Sequence[Computed], comparisons: Rows, equivalences: Rows) -> dict[str, Any]:
     found = [
-        {**{key: part.block.setting[key] for key in (*SETTING, "scorer")}, "sentences": part.findings} for part in done
+        {
+            **{key: part.block.setting[key] for key in (*SETTING, "scorer")},
+            "sentences": part.findings,
+            "others": part.others,
+        }
+        for part in done
     ]
     return {
         "schema": SCHEMA,
@@ -110,7 +116,7 @@ def _html(sections: Sequence[Section], found: Mapping[str, Any], provenance: Seq
     environment.tests["numeric"] = lambda cell: bool(re.fullmatch(r"[-–<\d.,%/ ]+|-?[\d.]+ to -?[\d.]+", cell))
     environment.filters["inline"] = Markup  # our own figures, in which matplotlib has escaped all text
     template = environment.get_template("report.html.jinja")
-    return template.render(sections=sections, results=found, provenance=provenance)
+    return template.render(sections=sections, results=found, provenance=provenance, others=OTHERS)
 
 
 def _markdown(sections: Sequence[Section], found: Mapping[str, Any], provenance: Sequence[Table]) -> str:
@@ -124,6 +130,8 @@ def _markdown(sections: Sequence[Section], found: Mapping[str, Any], provenance:
                 lines += [f"![{text(item.caption)}](figures/{item.file})", "", f"*{text(item.caption)}*", ""]
             else:
                 lines += [tabulate.markdown(item), ""]
+        if section.others:
+            lines += [f"### {OTHERS}", "", *(f"- {text(line)}" for line in section.others), ""]
     lines += ["## What this run cannot show", "", *(f"- {text(line)}" for line in found["limits"]), ""]
     if found["notes"]:
         lines += ["## Logs left out or replaced", "", *(f"- {text(line)}" for line in found["notes"]), ""]

@@ -99,7 +99,8 @@ def _headline(
         notes += [] if shown or not excerpts.expected(block) else [excerpts.NEED_LOGS]
     notes += [claims.PUBLISHED[block.experiment]] if block.setting["choice"] != results.EXISTING else []
     sentences = [line for part in cell.parts for line in part.findings]
-    return Section(_title(cell, several), tuple(sentences), tuple(dict.fromkeys(notes)), tuple(items))
+    others = tuple(line for part in cell.parts for line in part.others)
+    return Section(_title(cell, several), tuple(sentences), tuple(dict.fromkeys(notes)), tuple(items), others)
 
 
 def _small_print(cell: Cell, several: bool) -> list[Section]:
@@ -116,8 +117,10 @@ def _brief(cell: Cell, provenance: Rows, study: Study | None, several: bool) -> 
         items.append(pair_tables.comparison_table(part.comparisons))
         items.append(tabulate.arm_table(part.block, part.arms, main=False))
     sentences = [line for part in cell.parts for line in part.findings]
+    others = tuple(line for part in cell.parts for line in part.others)
     kept = tuple(item for item in items if item is not None)
-    return Section(_title(cell, several), tuple(sentences), tuple(dict.fromkeys(_notes(cell, provenance, study))), kept)
+    notes = tuple(dict.fromkeys(_notes(cell, provenance, study)))
+    return Section(_title(cell, several), tuple(sentences), notes, kept, others)
 
 
 def _declared(study: Study, comparisons: Rows, equivalences: Rows) -> Section | None:

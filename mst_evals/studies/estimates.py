@@ -13,7 +13,7 @@ from mst_evals.studies.states import State
 
 # Measured on the micro worlds, one thread of a server CPU: seconds of a training and of a base's build with the
 # shipped recipes; of an evaluation, for its start and for each 1,000 samples.
-TRAIN = {"bias": 120.0, "sycophancy": 150.0}
+TRAIN = {"bias": 120.0, "sycophancy": 155.0}
 BASE = 300.0
 START, PER_1000 = 10.0, {"bias": 80.0, "sycophancy": 14.0}
 
