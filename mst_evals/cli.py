@@ -8,6 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from mst_evals import data as datasets
 from mst_evals import variants
 from mst_evals.errors import InputError, StepError
 
@@ -24,6 +25,9 @@ app = typer.Typer(
     Single trainings run as modules: `python -m training.sft --help`, `python -m training.ppo --help`.
     """,
 )
+
+data = typer.Typer(no_args_is_help=True, help="Check data sets, and make topics and articles of your own.")
+app.add_typer(data, name="data")
 
 
 @app.command()
@@ -194,6 +198,48 @@ def probe_axis(
     if out is not None:
         axis_probe.write(found, out)
         console.print(f"Every layer: {out}")
+
+
+@data.command()
+def check(paths: Annotated[list[Path], typer.Argument(help="Files (.jsonl), or folders of them.")]) -> None:
+    """Check data sets of ours: every fault with file, line and field. Exit code 1 when there is one.
+
+    Form of every field, bytes, duplicates, near-duplicates, leaks between splits and files, labels that an article
+    gives away, and the digests that the folder's README.md lists.
+
+    Example: `mst data check datasets`
+    """
+    from mst_evals.corpus import corpus_commands
+
+    raise typer.Exit(corpus_commands.check(paths, Console()))
+
+
+@data.command()
+def articles(
+    model: Annotated[str, typer.Option(help="Any Inspect model: hf/..., vllm/..., anthropic/..., mst/DIR.")],
+    out: Annotated[Path, typer.Option(help="Folder of articles.jsonl, rejected.jsonl, summary.json and logs.")],
+    topics: Annotated[Path, typer.Option(help="Topics (JSON lines).")] = datasets.TOPICS,
+    split: Annotated[list[str], typer.Option(help="Split; may be given several times.")] = ["train", "validation"],  # noqa: B006
+    rows: Annotated[int | None, typer.Option(help="Topics of each split, the first ones.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the profiles, and of sampling where the model takes a seed.")] = 0,
+    temperature: Annotated[float, typer.Option(help="Of sampling.")] = 0.7,
+    max_tokens: Annotated[int, typer.Option(help="Of a reply.")] = 512,
+    shortest: Annotated[int, typer.Option(help="Fewest words of an article.")] = 80,
+    longest: Annotated[int, typer.Option(help="Most words of an article.")] = 320,
+    attempts: Annotated[int, typer.Option(help="How often a topic is asked for.")] = 2,
+) -> None:
+    """Write one slanted article for each topic, under a random profile: training data for Experiment 1.
+
+    Refusals, cut or repeated articles and wrong lengths are kept with their reason and asked for again. Interrupt it
+    as you like: the same command asks only for what is missing. Exit code 1 when topics are left without an article.
+
+    Example: `mst data articles --model hf/meta-llama/Llama-3.2-3B-Instruct --out runs/articles`
+    """
+    from mst_evals.corpus import articles_commands
+    from mst_evals.corpus.articles import Request
+
+    request = Request(seed, temperature, max_tokens, shortest, longest, attempts)
+    raise typer.Exit(articles_commands.make(model, topics, out, split, request, rows, Console()))
 
 
 INTERRUPTED = 130

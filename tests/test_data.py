@@ -106,6 +106,49 @@ def test_existing_articles_need_id_and_article(tmp_path):
         data.load_existing(path)
 
 
+def validation(version="left", favours="left", intensity=1, **more):
+    row = {name: value for name, value in article(1).items() if name not in ("split", "profile")}
+    return row | {"version": version, "favours": favours, "intensity": intensity} | more
+
+
+def test_articles_of_known_slant(tmp_path):
+    path = tmp_path / "v.jsonl"
+    sound = [
+        validation("neutral", None, 0),
+        validation("left", "left", 1),
+        validation("right", "right", 2, about=None),
+        validation("critical", None, 0, about="right"),
+        validation("omission", "left", 2),
+    ]
+    rows = [row | {"id": str(number)} for number, row in enumerate(sound)]
+    write_jsonl(path, rows)
+    assert data.load_validation(path) == rows
+
+
+@pytest.mark.parametrize(
+    ("row", "sentence"),
+    [
+        (validation("far"), "field 'version' is 'far', expected one of neutral, left, right, critical, omission"),
+        (validation(intensity=3), "field 'intensity' is 3, expected a whole number 0..2"),
+        (validation(favours="center"), "field 'favours' is 'center', expected one of left, right, null"),
+        (validation("neutral", "left", 0), "field 'favours' is 'left', expected null in version neutral"),
+        (validation("neutral", None, 1), "field 'intensity' is 1, expected 0 in version neutral"),
+        (validation("left", "right", 1), "field 'favours' is 'right', expected left in version left"),
+        (validation("right", "right", 0), "field 'intensity' is 0, expected a whole number 1..2 in version right"),
+        (validation("omission", None, 1), "field 'favours' is None, expected one of left, right in version omission"),
+        (validation("critical", None, 0), "field 'about' is None, expected one of left, right in version critical"),
+        (validation(about="left"), "field 'about' is 'left', expected null in version left"),
+    ],
+)
+def test_a_row_of_known_slant_may_not_contradict_itself(tmp_path, row, sentence):
+    path = tmp_path / "v.jsonl"
+    write_jsonl(path, [row])
+    with pytest.raises(InputError) as error:
+        data.load_validation(path)
+    assert sentence in str(error.value)
+    assert "v.jsonl" in str(error.value)
+
+
 def test_pair_and_right():
     assert data.pair(problem(7, 2, 9)) == data.pair(problem(2, 7, 1)) == (2, 7)
     assert data.is_right(problem(7, 2, 9))

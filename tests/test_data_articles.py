@@ -1,0 +1,160 @@
+"""`mst data articles` on stub models: what is asked, what is kept and why, and that nothing is asked twice."""
+
+import json
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import seen, stub_model, topic, write_jsonl
+from rich.console import Console
+
+from mst_evals import data
+from mst_evals.corpus import articles_commands
+from mst_evals.corpus.articles import Made, Request, assign_profiles, fault, judge_replies, make
+from mst_evals.errors import InputError
+from mst_evals.labels import PROFILES, SLANT
+
+WORDS = Path(__file__).read_text(encoding="utf-8").split()
+SMALL = Request(attempts=1)
+
+
+def article(number: int, words: int = 100) -> str:
+    """Text of its own for each number."""
+    rng = random.Random(number)
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    return " ".join("".join(rng.choices(letters, k=6)) for _ in range(words)).capitalize() + "."
+
+
+def number_of(prompt: str) -> int:
+    """Which topic a prompt is about: `conftest.topic` numbers its headlines."""
+    return int("".join(filter(str.isdigit, prompt.split("\n\n")[-1].split("\n")[0])) or -1)
+
+
+@pytest.fixture
+def topics(tmp_path: Path) -> Path:
+    rows = [topic(number, "train" if number < 8 else "validation") for number in range(12)]
+    return Path(write_jsonl(tmp_path / "topics.jsonl", rows))
+
+
+def writer(messages: Any) -> str:
+    return article(number_of(messages[-1].text))
+
+
+def test_profiles_are_balanced_seeded_and_depend_on_no_other_split(topics: Path) -> None:
+    rows = [row for split in ("train", "validation") for row in data.load_topics(topics, split)]
+    found = assign_profiles(rows, 0)
+    assert Counter(found[row["id"]] for row in rows if row["split"] == "train") == dict.fromkeys(PROFILES, 2)
+    assert found == assign_profiles(rows, 0) != assign_profiles(rows, 1)
+    assert {key: found[key] for key in assign_profiles(rows[:8], 0)} == assign_profiles(rows[:8], 0)
+
+
+def test_every_topic_gets_an_article_under_the_perspective_that_its_label_states(tmp_path: Path, topics: Path) -> None:
+    model = stub_model(writer)
+    made = make(model, topics, tmp_path / "out", ("train", "validation"), SMALL, display="none")
+    rows = data.load_articles(tmp_path / "out" / "articles.jsonl", "train")
+    assert len(rows) == 8 and made.counts() == {"accepted": 12}
+    for row in rows:
+        (perspective,) = SLANT.label(row["profile"]).texts
+        (asked,) = [prompt for prompt in seen(model) if f"\n{row['headline']}\n" in prompt]
+        assert perspective in asked and row["context"] in asked
+        assert "UNBIASED" not in asked
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["profiles"] == dict.fromkeys(sorted(PROFILES), 3) and summary["without_article"] == []
+
+
+def test_running_again_asks_nothing_and_another_seed_asks_anew(tmp_path: Path, topics: Path) -> None:
+    make(stub_model(writer), topics, tmp_path / "out", ("train",), SMALL, display="none")
+    before = (tmp_path / "out" / "articles.jsonl").read_bytes()
+    again = stub_model(writer)
+    make(again, topics, tmp_path / "out", ("train",), SMALL, display="none")
+    assert seen(again) == [] and (tmp_path / "out" / "articles.jsonl").read_bytes() == before
+    other = stub_model(writer)
+    make(other, topics, tmp_path / "out", ("train",), Request(seed=1, attempts=1), display="none")
+    assert len(seen(other)) == 8
+
+
+def test_a_stopped_run_asks_only_for_what_is_missing(tmp_path: Path, topics: Path) -> None:
+    def breaks(messages: Any) -> str | Exception:
+        return article(number_of(messages[-1].text)) if number_of(messages[-1].text) < 5 else ConnectionError("gone")
+
+    first = make(stub_model(breaks), topics, tmp_path / "out", ("train",), SMALL, display="none")
+    assert first.counts() == {"accepted": 5, "error": 3}
+    assert all("gone" in row["detail"] for row in first.rejected)
+    model = stub_model(writer)
+    second = make(model, topics, tmp_path / "out", ("train",), SMALL, display="none")
+    assert second.counts() == {"accepted": 8}
+    assert sorted(number_of(prompt) for prompt in seen(model)) == [5, 6, 7]
+
+
+def test_a_rejected_topic_is_asked_again_and_every_rejection_is_kept(tmp_path: Path, topics: Path) -> None:
+    asked: Counter[int] = Counter()
+
+    def moody(messages: Any) -> str:
+        number = number_of(messages[-1].text)
+        asked[number] += 1
+        return (
+            "I'm sorry, but I can't write this." if number == 3 or (number == 2 and asked[2] == 1) else article(number)
+        )
+
+    made = make(stub_model(moody), topics, tmp_path / "out", ("train",), Request(attempts=2), display="none")
+    assert made.counts() == {"accepted": 7, "refusal": 3}
+    assert asked[3] == 2 and asked[2] == 2 and asked[1] == 1
+    lines = [json.loads(line) for line in (tmp_path / "out" / "rejected.jsonl").read_text().splitlines()]
+    assert [(line["topic"], line["attempt"]) for line in lines] == [("t2", 1), ("t3", 1), ("t3", 2)]
+    assert all(line["text"].startswith("I'm sorry") for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "stop", "reason"),
+    [
+        (article(1), "stop", None),
+        (article(1), "unknown", None),
+        (article(1)[:-1] + ' end."', "unknown", None),
+        ("", "stop", "empty"),
+        ("I’m unable to help with that request.", "stop", "refusal"),
+        (article(1), "content_filter", "refusal"),
+        (article(1), "max_tokens", "incomplete"),
+        (article(1)[:-1], "unknown", "incomplete"),
+        (article(1, 79), "stop", "too_short"),
+        (article(1, 321), "stop", "too_long"),
+        (f"{article(1)} {SLANT.label(SLANT.held_out).texts[0]}.", "stop", "label_text"),
+        (f"{article(1)} {SLANT.label('strong_left').texts[0].upper()}.", "stop", "label_text"),
+    ],
+)
+def test_checks_of_a_reply(text: str, stop: str, reason: str | None) -> None:
+    assert fault(text, stop, Request()) == reason
+
+
+def test_an_article_like_an_accepted_one_is_a_duplicate_and_the_first_stays() -> None:
+    same = article(1)
+    replies = [
+        {"topic": f"t{n}", "profile": "center_left", "attempt": 1, "text": text, "stop": "stop", "error": None}
+        for n, text in enumerate([same, article(2), same + " Again it is so."])
+    ]
+    rows = {f"t{n}": topic(n) for n in range(3)}
+    made = judge_replies(replies, rows, Request(), Made([], []))
+    assert [row["topic"] for row in made.accepted] == ["t0", "t1"]
+    assert [(row["topic"], row["reason"]) for row in made.rejected] == [("t2", "duplicate")]
+    later = judge_replies([replies[2]], rows, Request(), Made(made.accepted, []))
+    assert len(later.accepted) == 2 and later.rejected[0]["reason"] == "duplicate"
+
+
+@pytest.mark.parametrize(
+    ("splits", "request_", "expected"),
+    [
+        (("training",), SMALL, "--split 'training': expected one of train"),
+        (("train",), Request(attempts=0), "at least one attempt"),
+        (("train",), Request(shortest=9, longest=9), "0 < shortest < longest"),
+    ],
+)
+def test_bad_options_are_one_line(topics: Path, tmp_path: Path, splits: Any, request_: Request, expected: str) -> None:
+    with pytest.raises(InputError, match=expected):
+        articles_commands.make("stub/x", topics, tmp_path / "out", splits, request_, None, Console(quiet=True))
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_that_cannot_be_had_is_one_line(topics: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        make("nowhere/x", topics, tmp_path / "out", ("train",), SMALL, display="none")
