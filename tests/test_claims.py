@@ -7,6 +7,7 @@ import synthetic as sy
 
 from mst_evals.reporting import claims, phrases
 from mst_evals.reporting.computed import compute
+from mst_evals.reporting.phrases import find_pair
 from mst_evals.reporting.results import Block
 
 CURVE = {  # how mst answers to the labels of its axis when it uses them
@@ -221,6 +222,19 @@ def test_permuted_labels_have_nothing_to_extrapolate() -> None:
 def test_does_least_biased_training_do_as_well(level: float, said: str) -> None:
     sentence = starting(bias({("least_biased", "none"): level}), "Does least_biased (trained without labels on the")
     assert f"5 seeds, interval over seeds and rows): {said}. Against baseline with no label: " in sentence
+
+
+def test_a_comparison_that_a_study_declares_the_other_way_round_is_turned() -> None:
+    planted = sy.planted("bias", MAIN | {("least_biased", "none"): 3.5}, (5, 40))
+    _, pairs, _ = compute([planted])
+    (row,) = [row for row in pairs if (row["arm_a"], row["arm_b"]) == ("least_biased", "mst")]
+    names = {f"{what}_{a}": row[f"{what}_{b}"] for what in ("arm", "label") for a, b in ("ab", "ba")}
+    other = {**row, **names, "diff": -row["diff"], "ci_low": -row["ci_high"], "ci_high": -row["ci_low"]}
+    asked = ("lexical_bias", ("least_biased", "none"), ("mst", "UNBIASED"))
+    for key in ("diff", "ci_low", "ci_high", "arm_a", "label_a", "arm_b", "label_b"):
+        assert find_pair([other], *asked)[key] == row[key]
+    assert find_pair([other, row], *asked) is row
+    assert find_pair([{**row, "condition_a": "x"}], *asked) is None
 
 
 def test_undecided_is_neither_worse_nor_equivalent() -> None:

@@ -166,7 +166,8 @@ def findings(
     below = _below(block, metric, title, comparisons)
     sentences = [below] if bias else [*_steps(steps), *_held_out(block, arms), below]
     sentences += claims_arms.meaning(block, comparisons, responses)
-    sentences += claims_arms.extrapolation(block, arms, responses)
+    carried = claims_arms.extrapolation(block, arms, responses)
+    sentences += [sentence for arm, sentence in carried.items() if arm in variants.MAIN]
     if not bias and find(arms, "fpr", "baseline", labels.NONE):
         sentences.append(
             "Without a label the expected reward for agreeing with a wrong candidate equals that for disagreeing "
@@ -174,7 +175,8 @@ def findings(
             "without accuracy and every seed's value."
         )
     others = claims_arms.other_words(block, comparisons)
-    return sentences, [*others, *claims_arms.other_arms(block, comparisons, equivalences, steps)]
+    others += claims_arms.other_arms(block, comparisons, equivalences, steps)
+    return sentences, [*others, *(sentence for arm, sentence in carried.items() if arm not in variants.MAIN)]
 
 
 def irregularities(block: Block, provenance: Sequence[Row]) -> list[str]:

@@ -158,12 +158,13 @@ def _curve(points: Sequence[Row], arms: Sequence[Row], response: Row) -> str:
     return "; ".join(parts)
 
 
-def extrapolation(block: Block, arms: Sequence[Row], responses: Sequence[Row]) -> list[str]:
-    """Whether the label extrapolates: every held-out place on its side of the trained range, for every arm swept.
+def extrapolation(block: Block, arms: Sequence[Row], responses: Sequence[Row]) -> dict[str, str]:
+    """Arm -> whether its label extrapolates: every held-out place on its side of the trained range.
 
     An arm whose labels were permuted in training learnt nothing of them that could carry on, so it has no sentence.
     """
-    metric, worth, sentences = block.primary[0].name, _worth(block), []
+    metric, worth = block.primary[0].name, _worth(block)
+    sentences: dict[str, str] = {}
     known = variants.ARMS[block.experiment]
     for arm in dict.fromkeys(row["arm"] for row in responses):
         if arm in known and known[arm].assign is variants.permuted_label:
@@ -177,7 +178,7 @@ def extrapolation(block: Block, arms: Sequence[Row], responses: Sequence[Row]) -
         best = ", ".join(points[0]["best_trained"])
         start = f"Extrapolation, {arm} along {response['dimension']} ({basis(points[0])}): "
         if response["flat"] == response["n_seeds"]:
-            sentences.append(
+            sentences[arm] = (
                 f"{scope(points)}{start}its curve is flat (range below {worth:g} in every seed): it does not respond "
                 "to the label, so there is nothing to extrapolate."
             )
@@ -189,7 +190,7 @@ def extrapolation(block: Block, arms: Sequence[Row], responses: Sequence[Row]) -
             tail = "the label lies between trained ones, so this is interpolation"
         else:
             tail = f"so {_range_verdict(response, worth)}"
-        sentences.append(f"{scope(points)}{start}{how}; {tail}.")
+        sentences[arm] = f"{scope(points)}{start}{how}; {tail}."
     return sentences
 
 

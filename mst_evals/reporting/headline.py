@@ -180,6 +180,11 @@ def label_figures(stem: str, done: Computed) -> list[Figure]:
     return found
 
 
+def _leads(row: dict[str, Any]) -> bool:
+    """Whether a comparison stands above the figures: the declared ones, and those of the main arms at their labels."""
+    return bool(row["declared"] or (row["about"] != "label" and {row["arm_a"], row["arm_b"]} <= set(variants.MAIN)))
+
+
 # --- the whole ----------------------------------------------------------------------------------------------------
 
 
@@ -195,7 +200,7 @@ def items(stem: str, done: Computed) -> list[Table | Figure]:
     found = [
         tabulate.arm_table(block, done.arms, main=True),
         drawn[0],
-        pair_tables.comparison_table(done.comparisons),
+        pair_tables.comparison_table([row for row in done.comparisons if _leads(row)]),
         *drawn[1:],
         *label_figures(stem, done),
         responses.response_table(done.responses) if done.responses else None,
@@ -210,6 +215,7 @@ def small_print(done: Computed) -> list[Table]:
     found = [
         tabulate.arm_table(done.block, done.arms, main=False),
         tabulate.confusion_table(done.block, done.arms) if rates else None,
+        pair_tables.comparison_table([row for row in done.comparisons if not _leads(row)]),
         pair_tables.over_seeds_table(done.arms),
         pair_tables.tests_table(done.comparisons),
     ]

@@ -55,13 +55,31 @@ def find(rows: Sequence[Row], metric: str, arm: str, label: str) -> Row | None:
 
 
 def find_pair(rows: Sequence[Row], metric: str, a: tuple[str, str], b: tuple[str, str]) -> Row | None:
-    """The comparison, or equivalence test, of two cells of one block, each given as (arm, label)."""
+    """The comparison, or equivalence test, of two cells of one block, each given as (arm, label).
+
+    A study may have declared it the other way round: its difference and interval are then turned.
+    """
+    turned = None
     for row in rows:
         here = (row["arm_a"], row["label_a"]), (row["arm_b"], row["label_b"])
         inside = (row["condition_a"], row["wording_a"]) == (row["condition_b"], row["wording_b"])
-        if (row["metric"], *here) == (metric, a, b) and inside and row["diff"] is not None:
+        if row["metric"] != metric or not inside or row["diff"] is None:
+            continue
+        if here == (a, b):
             return row
-    return None
+        if here == (b, a):
+            turned = _turned(row)
+    return turned
+
+
+def _turned(row: Row) -> Row:
+    """A comparison as b minus a, in what a sentence tells of it."""
+    names = {f"{what}_{side}": row[f"{what}_{other}"] for what in ("arm", "label") for side, other in ("ab", "ba")}
+    ends: dict[str, Any] = {}
+    for low, high in (("ci_low", "ci_high"), ("ci90_low", "ci90_high")):
+        if row.get(low) is not None:
+            ends |= {low: -row[high], high: -row[low]}
+    return {**row, **names, **ends, "diff": -row["diff"]}
 
 
 def seed_count(count: int) -> str:
