@@ -1,0 +1,47 @@
+"""The numbers of README.md and docs/ against the committed results they name."""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mst_evals import prompts
+from mst_evals.reporting.phrases import bounds, number
+
+ROOT = Path(__file__).resolve().parent.parent
+MARK = re.compile(r"<!-- from (?P<folder>docs/results/[\w-]+): (?P<metric>\w+) -->\n(?P<table>(?:\|.*\n)+)")
+CELL = re.compile(r"\**(?P<arm>\w+) \((?P<label>[^)]+)\)\**")
+
+
+@cache
+def results(folder: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = json.loads((ROOT / folder / "report" / "results.json").read_text("utf-8"))["arms"]
+    return found
+
+
+def claimed(page: Path) -> Iterator[tuple[str, str, str, str, str]]:
+    """(folder, metric, arm, label, what the page says) of every row of every marked table."""
+    for mark in MARK.finditer(page.read_text("utf-8")):
+        for line in mark["table"].splitlines()[2:]:
+            name, said = [cell.strip() for cell in line.strip("|").split("|")][:2]
+            cell = CELL.fullmatch(name)
+            assert cell is not None, f"{page}: {line}"
+            yield mark["folder"], mark["metric"], cell["arm"], cell["label"].removesuffix("%"), said.strip("*")
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "open-questions.md"], ids=lambda page: page.name)
+def test_every_number_of_a_marked_table_is_that_of_the_committed_results(page: Path) -> None:
+    rows = list(claimed(page))
+    assert rows, "no marked table"
+    for folder, metric, arm, label, said in rows:
+        found = [
+            row
+            for row in results(folder)
+            if (row["arm"], row["label"], row["metric"]) == (arm, label, metric)
+            and row["wording"] == prompts.DEFAULT_WORDING[row["experiment"]]
+        ]
+        assert [f"{number(row['mean'])} ({bounds(row)})" for row in found] == [said], (page.name, arm, label)
