@@ -215,6 +215,35 @@ def check(paths: Annotated[list[Path], typer.Argument(help="Files (.jsonl), or f
 
 
 @data.command()
+def topics(
+    model: Annotated[str, typer.Option(help="An Anthropic model.")],
+    out: Annotated[Path, typer.Option(help="Folder of topics.jsonl, rejected.jsonl and what a later run needs.")],
+    domains: Annotated[Path | None, typer.Option(help="File with a domain a line; default: the shipped 50.")] = None,
+    per_domain: Annotated[int, typer.Option(help="Topics of each domain.")] = 46,
+    batch: Annotated[bool, typer.Option(help="Message Batches: half the price, within 24 hours.")] = True,
+    yes: Annotated[bool, typer.Option("--yes", help="Spend without asking.")] = False,
+    price: Annotated[str | None, typer.Option(help="INPUT,OUTPUT in USD per million tokens.")] = None,
+    existing: Annotated[Path, typer.Option(help="Topics that may not be repeated.")] = datasets.TOPICS,
+    effort: Annotated[str | None, typer.Option(help="low ... max, where the model takes it.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the splits.")] = 0,
+) -> None:
+    """Have an Anthropic model write topics of your own; the cost is shown before and after.
+
+    Needs ANTHROPIC_API_KEY. Repeats and near-duplicates, also of the shipped topics, are rejected and kept with their
+    reason. Interrupt it as you like: what was paid for is never asked again.
+
+    Example: `mst data topics --model claude-sonnet-5-5 --out runs/topics`
+    """
+    from mst_evals.corpus.topics_commands import make_topics
+
+    code = make_topics(
+        Console(), out, model, domains, per_domain, batch=batch, yes=yes, price=price, existing=existing, effort=effort,
+        seed=seed,
+    )  # fmt: skip
+    raise typer.Exit(code or 0)
+
+
+@data.command()
 def articles(
     model: Annotated[str, typer.Option(help="Any Inspect model: hf/..., vllm/..., anthropic/..., mst/DIR.")],
     out: Annotated[Path, typer.Option(help="Folder of articles.jsonl, rejected.jsonl, summary.json and logs.")],
