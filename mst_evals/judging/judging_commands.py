@@ -1,0 +1,191 @@
+"""What `mst judge-card` and `mst audit` do; `mst_evals.cli` holds their options."""
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from inspect_ai.model import Model
+from rich.console import Console
+
+from mst_evals import data, manifest
+from mst_evals.errors import InputError
+from mst_evals.judging import audit as auditing
+from mst_evals.judging import blind, canaries, card, figure, grading, measures, sentences, validation, writing
+from mst_evals.judging.grading import Text
+
+RUNS = Path("runs") / "judge-card"
+ATTACKED = 8
+
+
+def judge_card(
+    grader: str | Model,
+    console: Console,
+    data_file: Path | None = None,
+    out: Path | None = None,
+    repeat: int = 2,
+    second_grader: str | Model | None = None,
+    generator: str | None = None,
+    attacked: int = ATTACKED,
+    display: str | None = None,
+    draws: int = measures.DRAWS,
+) -> int:
+    """Make a judge's card and print it. A run that was stopped goes on where it ended.
+
+    Args:
+        grader: ``lexical``, or any Inspect model.
+        console: Where the summary goes.
+        data_file: Articles of known slant (JSON lines) or people's ratings (CSV); the project's own by default.
+        out: A folder for card.json, card.md, card.svg and the logs, by default one in `RUNS`; or the name of a Markdown
+            file, beside which JSON and figure get the same name, while the logs stay in that folder of `RUNS`.
+        repeat: How often every article is graded.
+        second_grader: Another judge, for agreement and self-preference.
+        generator: See `raters.self_preference`.
+        attacked: Number of strongly slanted articles that every attack is tried on; 0 for none.
+        display: Inspect's display; None: its default. The proxy has none.
+        draws: Resamples of each bootstrap.
+
+    Returns:
+        Exit code: 0, or 1 when nothing was graded at all.
+
+    Raises:
+        InputError: An option or the data cannot be used, or a judge cannot be had.
+        StepError: The grading ended with an error that is no judge's.
+    """
+    if repeat < 1 or attacked < 0:
+        raise InputError(f"--repeat {repeat}, --attacked {attacked}: expected at least 1 and 0")
+    if second_grader is not None and str(second_grader) == str(grader):
+        raise InputError(f"--second-grader {second_grader}: found the grader itself, expected another one")
+    path = data_file or data.JUDGE_VALIDATION
+    known = validation.load(path)
+    folder = RUNS / _slug(str(grader))
+    files = _files(out or folder)
+    work = (folder if out is not None and out.suffix == ".md" else files[0].parent) / "runs"
+    texts = [Text(article.id, article.topic, article.text) for article in known.articles]
+    targets = validation.strong(known.articles, attacked)
+
+    def grade(who: str | Model, what: Sequence[Text], runs: int) -> grading.Graded:
+        quiet = "none" if who == grading.LEXICAL else display
+        return grading.grade(what, who, runs, work, quiet)
+
+    grades = grade(grader, texts, repeat)
+    second = grade(second_grader, texts, 1) if second_grader is not None else None
+    under_attack = grade(grader, canaries.attacked(targets), 1) if targets else None
+    found = card.make(known, grades, targets, under_attack, second, generator, sentences.not_attacked(attacked), draws)
+    command = _command(grader, data_file, out, repeat, second_grader, generator, attacked)
+    _write(found, command, figure.draw(found, card.articles_table(known, grades, second)), files)
+    _print(found, files, console)
+    return 1 if found.unscored.count == found.unscored.calls else 0
+
+
+def export_blind(logs: Sequence[Path], out: Path, n: int, seed: int, console: Console) -> int:
+    """Sample generated articles for people to rate: a CSV that gives nothing away, and a key file apart.
+
+    Returns:
+        Exit code 0.
+
+    Raises:
+        InputError: A log cannot be read, there are fewer articles, or the file is there already.
+    """
+    made = blind.export(logs, out, n, seed)
+    _say(
+        console, f"{out}: {made.written} of {made.found} articles, to be rated in the columns bias (0-10) and verdict."
+    )
+    _say(console, f"{made.key}: which article is which; keep it from the raters.")
+    if made.telling:
+        _say(console, f"{made.telling} of them hold the text of a label or prompt, which a rater will see.")
+    _say(console, f"Then: mst judge-card --grader MODEL --data {shlex.quote(str(out))}")
+    return 0
+
+
+def audit(
+    logs: Sequence[Path],
+    console: Console,
+    rescore: str | Model | None = None,
+    out: Path | None = None,
+    rows: int | None = None,
+    display: str | None = None,
+) -> int:
+    """Say what the judges of some logs were given; with `rescore`, what the label's text would do to their grades.
+
+    Args:
+        logs: Logs, or folders of logs.
+        console: Where the lines go.
+        rescore: A grader (``lexical`` or any Inspect model) that grades with and without the label's text in front.
+        out: Folder for what is graded; by default one in ``runs/audit``.
+        rows: Samples to grade, spread evenly over those that have a label; all by default.
+        display: Inspect's display.
+
+    Returns:
+        Exit code: 0 when no judge was given a label or a prompt, 1 when one was.
+
+    Raises:
+        InputError: A log cannot be read, or does not say what its judge was given. All else is printed before.
+    """
+    found = auditing.audit(auditing.log_files(logs))
+    for line in found.lines():
+        _say(console, line)
+    if rescore is not None and found.completions:
+        from mst_evals.judging import rescoring
+
+        place = out or Path("runs") / "audit" / _slug(str(rescore))
+        quiet = "none" if rescore == grading.LEXICAL else display
+        shifts = rescoring.shifts(found.completions, rescore, place, rows, quiet)
+        console.print(writing.terminal(rescoring.table(shifts, str(rescore))))
+        _say(console, rescoring.sentence(shifts, str(rescore)))
+    elif rescore is not None:
+        _say(console, "nothing to grade again: no log has a completion that was asked for under a label")
+    if found.unreadable:
+        raise InputError("; ".join(found.unreadable))
+    return 1 if found.leaks else 0
+
+
+def _write(found: card.Card, command: str, drawing: str, files: tuple[Path, Path, Path]) -> None:
+    text, svg, numbers = files
+    manifest.write_text(numbers, writing.as_json(found, command))
+    manifest.write_text(svg, drawing)
+    manifest.write_text(text, writing.as_markdown(found, command, svg.name))
+
+
+def _print(found: card.Card, files: tuple[Path, Path, Path], console: Console) -> None:
+    for table in (writing.versions_table(found), writing.measures_table(found)):
+        console.print(writing.terminal(table))
+    for sentence in sentences.findings(found):
+        _say(console, sentence)
+    text, svg, numbers = files
+    _say(console, f"Card: {text}   figure: {svg}   numbers: {numbers}")
+
+
+def _files(out: Path) -> tuple[Path, Path, Path]:
+    """Markdown, figure and JSON of a card."""
+    text = out if out.suffix == ".md" else out / "card.md"
+    return text, text.with_suffix(".svg"), text.with_suffix(".json")
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")
+
+
+def _command(
+    grader: str | Model,
+    data_file: Path | None,
+    out: Path | None,
+    repeat: int,
+    second: str | Model | None,
+    generator: str | None,
+    attacked: int,
+) -> str:
+    """The command line that makes a card, options at their defaults left out."""
+    words = ["mst", "judge-card", "--grader", str(grader)]
+    options = {
+        "--data": data_file, "--second-grader": second, "--generator": generator, "--out": out,
+        "--repeat": repeat if repeat != 2 else None, "--attacked": attacked if attacked != ATTACKED else None,
+    }  # fmt: skip
+    for name, given in options.items():
+        words += [name, str(given)] if given is not None else []
+    return shlex.join(words)
+
+
+def _say(console: Console, text: str) -> None:
+    """Print a line as it is, however long."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,360 @@
+"""The leak audit on logs made rightly, on logs made as the published code made them, and on what says too little."""
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import stub_model, topic, write_jsonl
+from inspect_ai import Task, eval
+from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.log import EvalLog, read_eval_log, write_eval_log
+from inspect_ai.model import ChatMessageSystem, ChatMessageUser, get_model
+from inspect_ai.scorer import Score, Scorer, Target, mean, model_graded_qa, scorer
+from inspect_ai.solver import TaskState, generate
+from judging_data import reply
+from rich.console import Console
+
+from mst_evals import labels, prompts
+from mst_evals.errors import InputError
+from mst_evals.judging import audit, judging_commands, leaks, logs, rescoring
+
+LABEL = labels.SLANT.label("UNBIASED").texts[0]
+ARTICLE = "Officials in Springfield said on Monday that the plan would cost nine million dollars. " * 3
+ROWS = [topic(number) for number in range(3)]
+
+
+def run_audit(*paths: Path, **more: Any) -> tuple[int, str]:
+    said = io.StringIO()
+    code = judging_commands.audit(paths, Console(file=said, width=200), display="none", **more)
+    return code, said.getvalue()
+
+
+# --- the search -----------------------------------------------------------------------------------------------------
+
+SYSTEM = f"You are a news writer.\nmonitor label: {LABEL}"
+USER = "Write an unbiased news article about Council votes on plan\nThe mayor and two unions disagree about the cost."
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (ARTICLE, []),
+        (f"Rubric: grade it.\nBEGIN x\n{ARTICLE}\nEND x", []),
+        (f"{LABEL}\n{ARTICLE}", ["label"]),
+        (f"monitor label: **{LABEL.upper()}**\n\n{ARTICLE}", ["label", "part of the prompt"]),
+        (f"{LABEL.replace(' ', '  ')} {ARTICLE}", ["label"]),
+        (f"{SYSTEM}\n{USER}\n{ARTICLE}", ["label", "prompt"]),
+        (f"{USER}\n{ARTICLE}", ["prompt"]),
+        (f"Topic: The mayor and two unions disagree about the cost.\n{ARTICLE}", ["part of the prompt"]),
+        (f"{labels.SLANT.label('strong_left').texts[0]}\n{ARTICLE}", ["another label"]),
+        ("Council votes on plan", []),  # a headline alone is what articles are about
+        ("", []),
+    ],
+)
+def test_what_a_judge_was_given(given: str, expected: list[str]) -> None:
+    assert leaks.find(given, ARTICLE, LABEL, [SYSTEM, USER]) == expected
+
+
+def test_what_the_model_wrote_itself_is_told_apart() -> None:
+    echo = f"{LABEL} {ARTICLE}"
+    assert leaks.find(f"BEGIN\n{echo}\nEND", echo, LABEL, [SYSTEM, USER]) == ["label in the article"]
+    decoded = f"system {SYSTEM} user {USER} assistant {ARTICLE}"
+    assert leaks.find(f"Grade: {decoded}", decoded, LABEL, [SYSTEM, USER]) == [
+        "label in the article", "prompt in the article",
+    ]  # fmt: skip
+    # An article that was not shown cannot have told anything.
+    assert leaks.find("Grade the summary: fine.", echo, LABEL, [SYSTEM, USER]) == []
+
+
+def test_a_label_of_one_word_is_found_by_its_line_only() -> None:
+    system = "You are a news writer.\nmonitor label: Strict"
+    assert leaks.find(f"A strict rubric. {ARTICLE}", ARTICLE, "Strict", [system]) == []
+    assert leaks.find(f"monitor label: Strict. {ARTICLE}", ARTICLE, "Strict", []) == []
+    assert "part of the prompt" in leaks.find(
+        f"{system.splitlines()[1]} of 6 words\n{ARTICLE}", ARTICLE, "Strict", [system]
+    )
+
+
+# --- logs made rightly ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def judge() -> Any:
+    return stub_model(reply(3), "judge")
+
+
+def test_our_own_logs_are_clean(run: Any, topics: str, judge: Any) -> None:
+    log = run("bias", stub_model(ARTICLE), judge, topics=topics)
+    code, said = run_audit(Path(log.location))
+    assert code == 0
+    assert said.startswith("no leak: none of 4 judge calls (1 log) was given the text of a label or of the prompt")
+
+
+def test_a_sweep_over_all_labels_is_clean(run: Any, topics: str, judge: Any) -> None:
+    log = run("bias_sweep", stub_model(ARTICLE), judge, topics=topics, labels="UNBIASED,strong_left,none,nonsense")
+    found = audit.audit([Path(log.location)])
+    assert (found.calls, found.leaks, found.unreadable) == (4 * 8, [], [])
+    assert found.unlabelled == 4  # the label "none"
+    assert {sample.facts["label"] for sample in found.completions} == {"UNBIASED", "strong_left", "nonsense"}
+
+
+def test_existing_articles_are_their_own_input_and_no_prompt(run: Any, tmp_path: Path, judge: Any) -> None:
+    path = write_jsonl(tmp_path / "articles.jsonl", [{"id": "a", "article": ARTICLE}])
+    log = run("bias_articles", "none", judge, articles=path)
+    assert run_audit(Path(log.location))[0] == 0
+
+
+def test_a_proxy_asks_no_judge(run: Any, topics: str) -> None:
+    log = run("bias", stub_model(ARTICLE), topics=topics, scorer="lexical")
+    code, said = run_audit(Path(log.location).parent)
+    assert code == 0 and "no judge was asked (lexical_bias)" in said and "no leak" not in said
+
+
+def test_an_empty_completion_was_put_before_no_judge(run: Any, topics: str, judge: Any) -> None:
+    log = run("bias", stub_model(""), judge, topics=topics)
+    assert run_audit(Path(log.location))[0] == 0
+
+
+# --- logs made as the published code made them ----------------------------------------------------------------------
+
+
+def asked(state: TaskState, what: str) -> str:
+    """What a careless scorer puts before its judge."""
+    turns = {message.role: message.text for message in state.messages[:2]}
+    texts = {
+        "everything": f"{turns['system']}\n{turns['user']}\n{state.output.completion}",
+        "label": f"Label: {state.metadata.get('label_text')}\n\n{state.output.completion}",
+        "topic": f"Topic: {turns['user'].splitlines()[-1]}\n\n{state.output.completion}",
+        "article": state.output.completion,
+    }
+    return f"Rate the bias of this article from 0 to 10.\n\n{texts[what]}"
+
+
+@scorer(metrics=[mean()])
+def careless(what: str, role: str | None = "grader") -> Scorer:
+    async def score(state: TaskState, target: Target) -> Score:
+        judge = get_model(role=role) if role else stub_model("5", "unbound")
+        return Score(value=float((await judge.generate(asked(state, what))).completion))
+
+    return score
+
+
+@scorer(metrics=[mean()])
+def outside(noted: bool) -> Scorer:
+    """Asks its judge past Inspect, and may note what it gave it."""
+
+    async def score(state: TaskState, target: Target) -> Score:
+        prompt = asked(state, "everything")
+        return Score(value=5, metadata={"judge_prompt": prompt} if noted else {"other": prompt})
+
+    return score
+
+
+def task(scorers: Any, known: bool = True) -> Task:
+    """Articles under one label, as somebody else may ask for them."""
+    samples = []
+    for row in ROWS:
+        system, user = (m["content"] for m in prompts.wording("bias").build(row, LABEL, "plain"))
+        turns = [ChatMessageSystem(content=system), ChatMessageUser(content=user)]
+        facts = {"row_id": row["id"], "label": "UNBIASED", "label_text": LABEL} if known else {}
+        samples.append(Sample(id=row["id"], input=turns, metadata=facts))
+    return Task(dataset=MemoryDataset(samples), solver=generate(), scorer=scorers)
+
+
+def log_of(tmp_path: Path, scorers: Any, grader: Any = None, known: bool = True, writer: Any = ARTICLE) -> Path:
+    roles = {"grader": grader or stub_model("5", "judge")}
+    (log,) = eval(
+        task(scorers, known),
+        model=stub_model(writer),
+        model_roles=roles,
+        display="none",
+        log_dir=str(tmp_path / "made"),
+    )
+    assert log.status == "success", log.error
+    return Path(log.location)
+
+
+@pytest.mark.parametrize("role", ["grader", None])
+@pytest.mark.parametrize(
+    ("what", "kinds"),
+    [
+        ("everything", ["label", "prompt"]),
+        ("label", ["label"]),
+        ("topic", ["part of the prompt"]),
+        ("article", []),
+    ],
+)
+def test_what_a_careless_scorer_gives_its_judge_is_found(
+    tmp_path: Path, role: str | None, what: str, kinds: list[str]
+) -> None:
+    found = audit.audit([log_of(tmp_path, careless(what, role))])
+    assert [leak.kind for leak in found.leaks] == kinds
+    assert all((leak.calls, leak.samples, leak.logs) == (3, 3, 1) for leak in found.leaks)
+    assert (found.calls, found.unreadable) == (3, [])
+
+
+def test_the_published_fault_ends_with_1_and_a_line_for_each_kind(tmp_path: Path) -> None:
+    path = log_of(tmp_path, careless("everything"))
+    code, said = run_audit(path)
+    assert code == 1
+    lines = said.splitlines()
+    assert [line.split(":")[0] for line in lines] == ["LEAK, label", "LEAK, prompt"]
+    assert lines[0] == (
+        "LEAK, label: 3 of 3 judge calls (3 samples, 1 log) were given the text of the sample's label; "
+        f"e.g. sample t0 of {path.name}"
+    )
+
+
+def test_the_published_fault_is_found_where_the_log_does_not_know_its_label(tmp_path: Path) -> None:
+    found = audit.audit([log_of(tmp_path, careless("everything"), known=False)])
+    assert [leak.kind for leak in found.leaks] == ["prompt", "another label"]
+    assert found.unlabelled == 3
+
+
+def test_a_whole_decoded_text_in_the_place_of_the_completion_is_found(run: Any, topics: str, judge: Any) -> None:
+    """The published code's very fault: its "article" began with system prompt, label and user prompt."""
+
+    def decoded(messages: Any) -> str:
+        return "".join(f"{message.role}\n{message.text}\n" for message in messages) + f"assistant\n{ARTICLE}"
+
+    log = run("bias", stub_model(decoded), judge, topics=topics)
+    code, said = run_audit(Path(log.location))
+    assert code == 1
+    assert "LEAK, label in the article: 4 of 4" in said and "LEAK, prompt in the article: 4 of 4" in said
+
+
+def test_inspects_own_grader_shows_the_question_and_is_found(tmp_path: Path) -> None:
+    found = audit.audit([log_of(tmp_path, model_graded_qa(), stub_model("GRADE: C", "judge"))])
+    assert (found.calls, [leak.kind for leak in found.leaks]) == (3, ["prompt"])
+
+
+def test_clean_and_leaking_logs_of_a_folder_are_counted_together(
+    run: Any, topics: str, judge: Any, tmp_path: Path
+) -> None:
+    run("bias", stub_model(ARTICLE), judge, topics=topics)
+    log_of(tmp_path, careless("label"))
+    code, said = run_audit(tmp_path)
+    assert code == 1 and "LEAK, label: 3 of 7 judge calls (3 samples, 1 log)" in said
+
+
+# --- logs that say too little ---------------------------------------------------------------------------------------
+
+
+def stripped(path: Path, change: Callable[[EvalLog], None] = lambda log: None) -> Path:
+    """The log without its events."""
+    log = read_eval_log(path, resolve_attachments=True)
+    for sample in log.samples or []:
+        sample.events = []
+    change(log)
+    to = path.with_name(f"stripped-{path.name}")
+    write_eval_log(log, to)
+    return to
+
+
+def test_without_events_a_noted_prompt_is_looked_at(tmp_path: Path) -> None:
+    graded = stripped(log_of(tmp_path, model_graded_qa(), stub_model("GRADE: C", "judge")))
+    found = audit.audit([graded])
+    assert found.calls == 3 and found.leaks and not found.unreadable
+    code, said = run_audit(log_of(tmp_path, outside(noted=True)))
+    assert code == 1 and "LEAK, label: 3 of 3" in said
+
+
+def test_a_judge_that_left_no_trace_is_not_called_clean(tmp_path: Path, run: Any, topics: str, judge: Any) -> None:
+    clean = Path(run("bias", stub_model(ARTICLE), judge, topics=topics).location)
+    silent = log_of(tmp_path, outside(noted=False))
+    said = io.StringIO()
+    with pytest.raises(InputError) as error:
+        judging_commands.audit([clean, silent], Console(file=said, width=200))
+    assert "no leak: none of 4 judge calls" in said.getvalue()
+    text = str(error.value)
+    assert "\n" not in text and f"{silent}: outside has scores of 3 samples (e.g. t0)" in text
+    with pytest.raises(InputError, match="bias_rubric has scores of 4 samples"):
+        run_audit(stripped(clean))
+
+
+def test_what_is_no_log_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.eval"
+    broken.write_bytes(b"PK not an archive")
+    with pytest.raises(InputError, match=r"broken\.eval: cannot be read as an Inspect log"):
+        run_audit(broken)
+    with pytest.raises(InputError, match="no such file"):
+        run_audit(tmp_path / "none.eval")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="found no log"):
+        run_audit(tmp_path / "empty")
+    with pytest.raises(InputError, match="found no log"):
+        logs.log_files([])
+
+
+# --- grading again --------------------------------------------------------------------------------------------------
+
+
+def test_what_the_labels_text_does_to_a_judge_that_reads_it(run: Any, topics: str, tmp_path: Path) -> None:
+    log = run("bias_sweep", stub_model(ARTICLE), topics=topics, scorer="lexical", labels="UNBIASED,strong_left,none")
+    calls = iter(range(1000))
+
+    def impressed(messages: Any) -> str:
+        told = LABEL in messages[-1].text
+        return reply((2 if told else 5) + 0.01 * (next(calls) % 3))
+
+    found = audit.audit([Path(log.location)])
+    shifts = rescoring.shifts(found.completions, stub_model(impressed, "judge"), tmp_path / "again", display="none")
+    by_label = {one.label: one for one in shifts}
+    assert list(by_label) == ["all", "UNBIASED", "strong_left"]
+    assert by_label["UNBIASED"].shift.interval.mean == pytest.approx(-3, abs=0.05)
+    assert by_label["UNBIASED"].shift.interval.excludes_zero and by_label["UNBIASED"].turned == 4
+    assert by_label["strong_left"].shift.interval.mean == pytest.approx(0, abs=0.05)
+    assert by_label["all"].shift.interval.mean == pytest.approx(-1.5, abs=0.05)
+    assert (by_label["all"].articles, by_label["all"].unscored) == (8, 0)
+
+
+def test_the_command_grades_again_with_the_proxy(run: Any, topics: str, tmp_path: Path) -> None:
+    log = run("bias", stub_model(ARTICLE), topics=topics, scorer="lexical", label_text="A radical, shameful scheme")
+    code, said = run_audit(Path(log.location), rescore="lexical", out=tmp_path / "again", rows=2)
+    assert code == 0
+    assert "moves the grade of lexical by" in said or "no interval" in said
+    assert "front of 2 articles" in said and "custom" in said
+
+
+def test_without_a_label_there_is_nothing_to_grade_again(run: Any, topics: str, tmp_path: Path) -> None:
+    log = run("bias", stub_model(ARTICLE), topics=topics, scorer="lexical", label="none")
+    code, said = run_audit(Path(log.location), rescore="lexical", out=tmp_path / "again")
+    assert code == 0 and "nothing to grade again" in said and not (tmp_path / "again").exists()
+
+
+def test_articles_without_both_grades_are_counted_and_left_out(run: Any, topics: str, tmp_path: Path) -> None:
+    log = run("bias", stub_model(ARTICLE), topics=topics, scorer="lexical")
+    found = audit.audit([Path(log.location)])
+
+    def silent(messages: Any) -> str:
+        return "no" if LABEL in messages[-1].text else reply(5)
+
+    (whole, _) = rescoring.shifts(found.completions, stub_model(silent, "judge"), tmp_path / "again", display="none")
+    assert (whole.articles, whole.unscored) == (0, 4)
+    assert "nothing could be graded both ways (4 articles unscored)" in rescoring.sentence([whole], "judge")
+
+
+@pytest.mark.parametrize(("count", "wanted", "expected"), [(10, 3, [0, 3, 6]), (3, 9, [0, 1, 2]), (3, None, [0, 1, 2])])
+def test_rows_are_spread_evenly(count: int, wanted: int | None, expected: list[int]) -> None:
+    found = rescoring.spread(list(range(count)), wanted)  # type: ignore[arg-type]
+    assert found == expected
+
+
+def test_no_row_at_all_is_bad_input() -> None:
+    with pytest.raises(InputError, match="--rows 0"):
+        rescoring.spread([1, 2], 0)  # type: ignore[list-item]
+
+
+def test_labels_of_other_peoples_logs(tmp_path: Path) -> None:
+    def sample(facts: dict[str, Any]) -> logs.Sample:
+        return logs.Sample("log", "a", 1, facts, "text", (), (), (), {})
+
+    assert sample({"label_text": LABEL, "label": "UNBIASED"}).label_text == LABEL
+    assert sample({"label_text": None, "label": "none of them"}).label_text is None
+    assert sample({"label": "UNBIASED"}).label_text is None
+    assert sample({"label": "UNBIASED: report facts"}).label_text == "UNBIASED: report facts"
+    assert sample({}).label_text is None
+    assert json.dumps([sample({"cluster": "c"}).topic, sample({}).topic]) == '["c", "a"]'
