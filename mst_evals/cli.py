@@ -26,7 +26,6 @@ app = typer.Typer(
 )
 
 
-
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of adapters, logs and report.")] = Path("runs/demo"),
