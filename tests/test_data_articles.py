@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import seen, stub_model, topic, write_jsonl
+from inspect_ai.model._model import active_model
 from rich.console import Console
 
 from mst_evals import data
@@ -62,6 +63,12 @@ def test_every_topic_gets_an_article_under_the_perspective_that_its_label_states
         assert "UNBIASED" not in asked
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert summary["profiles"] == dict.fromkeys(sorted(PROFILES), 3) and summary["without_article"] == []
+
+
+def test_the_writer_is_not_left_behind_as_the_active_model(tmp_path: Path, topics: Path) -> None:
+    """A task made outside of eval() would take its facts for those of the model that is asked."""
+    make(stub_model(writer), topics, tmp_path / "out", ("train",), SMALL, rows=1, display="none")
+    assert active_model() is None
 
 
 def test_running_again_asks_nothing_and_another_seed_asks_anew(tmp_path: Path, topics: Path) -> None:

@@ -11,6 +11,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -185,7 +186,8 @@ def _ask(task: Task, model: str | Model, folder: Path, display: str | None) -> l
         get_model(model)
     except (PrerequisiteError, ValueError) as error:  # Inspect's for a key, a package or a name that is not there
         raise InputError(f"model {model}: {' '.join(str(error).split())}") from None
-    _, logs = eval_set(
+    _, logs = copy_context().run(  # of its own: eval_set leaves its model behind as the active one
+        eval_set,
         [task],
         log_dir=str(folder),
         model=model,

@@ -9,6 +9,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +98,8 @@ def _available(grader: str | Model) -> None:
 
 
 def _run(articles: Path, grader: str | Model, proxy: bool, repeat: int, logs: Path, display: str | None) -> EvalLog:
-    _, found = eval_set(
+    _, found = copy_context().run(  # of its own: eval_set leaves its model behind as the active one
+        eval_set,
         "mst_evals/bias_articles",
         log_dir=str(logs),
         model="none",
