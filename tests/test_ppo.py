@@ -130,6 +130,22 @@ def gradient(policy, batch):
     return torch.cat([p.grad.flatten().float() for p in policy.model.parameters() if p.grad is not None])
 
 
+def test_positions_that_are_not_read_are_spared_without_a_trace(tokenizer):
+    """The same logits and gradients from fewer positions in the last layer, for padded rows too."""
+    policy = make_policy(tokenizer, "none")
+    batch = ppo.episodes(arguments(), tokenizer)[:6]
+    batch[0] = replace(batch[0], ids=batch[0].ids[:25])
+    lengths = []
+    last = policy.model.get_base_model().model.layers[-1]
+    last.mlp.register_forward_hook(lambda module, inputs, output: lengths.append(output.shape[1]))
+    full, full_gradient = policy.logits(batch).detach(), gradient(policy, batch)
+    ppo.spare_unread_positions(policy.model)
+    assert torch.allclose(policy.logits(batch), full, rtol=0, atol=1e-5)
+    assert torch.allclose(gradient(policy, batch), full_gradient, rtol=0, atol=1e-5 * full_gradient.abs().max().item())
+    longest = len(batch[1].ids)
+    assert lengths == [longest, longest, 1, 1]
+
+
 def dequantise_into(plain, nf4):
     """Give an unquantised policy the weights that the quantised one stands for."""
     from bitsandbytes.functional import dequantize_4bit

@@ -161,6 +161,25 @@ def rollout_batches(rows: Sequence[Episode], batch_size: int, seed: int) -> Iter
         order = order[batch_size:]
 
 
+def spare_unread_positions(model: torch.nn.Module) -> None:
+    """Make the last decoder layer leave out what only the logits of earlier positions would need.
+
+    After the last attention nothing moves between positions, and only the last position's logits are read. Its output
+    projection and MLP therefore get the last position alone; what they return is added to the residual stream by
+    broadcasting, which is right at the last position and is not read at any other. Logits and gradients are those of
+    the full pass up to rounding. A model that keeps its layers elsewhere than Llama and Qwen is left as it is.
+
+    Args:
+        model: A model of transformers or peft, changed in place by two forward hooks.
+    """
+    layers = next((part for name, part in model.named_modules() if name.endswith("model.layers")), None)
+    if not isinstance(layers, torch.nn.ModuleList):
+        return
+    for name, module in layers[-1].named_modules():
+        if name in ("mlp", "self_attn.o_proj"):
+            module.register_forward_pre_hook(lambda _, inputs: (inputs[0][:, -1:], *inputs[1:]))
+
+
 @dataclass(frozen=True)
 class Policy:
     """The adapter on its base, as a choice between two tokens."""
@@ -397,6 +416,7 @@ def train(args: PPOArguments) -> Path:
             args.lora_dropout,
             args.seed,
         )
+        spare_unread_positions(model)
         policy = Policy(model, options, tokenizer.pad_token_id)
         probed = optimise(args, policy, rows, working / "metrics.jsonl", probe)
         facts = {
