@@ -1,25 +1,30 @@
-"""How long the rest of a study takes: from cells of the same kind that have finished, else from what is stated."""
+"""How long the rest of a study takes: from cells of the same kind that have finished, else from what is stated.
 
+A time that nobody knows is `UNKNOWN`, which is infinite, so that no sum or maximum with it is ever taken for a time.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from mst_evals import data
+from mst_evals import data, manifest
 from mst_evals.studies import asked, states
 from mst_evals.studies.cells import Cell, Job, Plan, rows_file
 from mst_evals.studies.states import State
 
 # Measured on the micro worlds, one thread of a server CPU: seconds of a training and of a base's build with the
-# shipped recipes; of an evaluation, for its start and for each 1,000 samples.
+# shipped recipes; of an evaluation, for its start and for each 1,000 samples. They hold for bases of that size alone.
 TRAIN = {"bias": 120.0, "sycophancy": 155.0}
 BASE = 300.0
 START, PER_1000 = 10.0, {"bias": 80.0, "sycophancy": 14.0}
+UNKNOWN = math.inf
 
 
 def seconds(plan: Plan, past: Sequence[Mapping[str, Any]] | None = None) -> dict[Cell, float]:
-    """Expected seconds of every cell, done or not.
+    """Expected seconds of every cell, done or not; `UNKNOWN` where nothing tells.
 
     Args:
         plan: The study.
@@ -30,7 +35,10 @@ def seconds(plan: Plan, past: Sequence[Mapping[str, Any]] | None = None) -> dict
 
 
 def _expected(plan: Plan, job: Job, cell: Cell, past: Sequence[Mapping[str, Any]]) -> float:
-    """What the cell took before; else what cells like it took; else what the study states; else the constants above."""
+    """What the cell took before; else what cells like it took; else what the study states; else the constants above.
+
+    The constants are for micro bases; of any other base nothing is known then.
+    """
     same = [float(one["seconds"]) for one in past if (one["kind"], one["key"]) == (cell.kind, cell.key)]
     if same:
         return same[-1]
@@ -43,7 +51,16 @@ def _expected(plan: Plan, job: Job, cell: Cell, past: Sequence[Mapping[str, Any]
         number = samples(plan, job, cell)
         alike = [float(one["seconds"]) for one in kind if 0.8 < one.get("samples", 0) / number < 1.25]
         constant = START + PER_1000[plan.study.experiment] * number / 1000
-    return mean(alike) if alike else float(stated) if stated is not None else constant
+    if alike:
+        return mean(alike)
+    return float(stated) if stated is not None else constant if _is_micro(job) else UNKNOWN
+
+
+def _is_micro(job: Job) -> bool:
+    """Whether a job builds a base, or works on one that the study builds or that is shipped."""
+    if not job.arm or isinstance(job.base, Cell):
+        return True
+    return isinstance(job.base, Path) and job.base.parent == manifest.SHIPPED.resolve()
 
 
 def samples(plan: Plan, job: Job, cell: Cell) -> int:
@@ -70,7 +87,8 @@ def left(plan: Plan, found: Mapping[Cell, State], jobs: int, expected: Mapping[C
         expected: What `seconds` returned.
 
     Returns:
-        The longest chain of a base and a model that needs it, or the work shared evenly, whichever is longer.
+        The longest chain of a base and a model that needs it, or the work shared evenly, whichever is longer; `UNKNOWN`
+        when the time of a cell that is left is.
     """
     work = {job.name: sum(expected[cell] for cell in job.cells if found[cell].name != "done") for job in plan.jobs}
     makers = {job.make: job.name for job in plan.jobs if job.make is not None}
@@ -80,4 +98,6 @@ def left(plan: Plan, found: Mapping[Cell, State], jobs: int, expected: Mapping[C
 
 def minutes(value: float) -> str:
     """Seconds in words."""
+    if value == UNKNOWN:
+        return "unknown"
     return f"{value:.0f} s" if value < 90 else f"{value / 60:.0f} min" if value < 5400 else f"{value / 3600:.1f} h"

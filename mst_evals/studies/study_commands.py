@@ -55,7 +55,8 @@ def run(path: Path, jobs: int | None, engine: str, dry_run: bool, out: Path | No
 
     before = look(plan)
     expected = estimates.left(plan, before, at_once, estimates.seconds(plan))
-    console.print(_line(plan, before, f"about {estimates.minutes(expected)} on {at_once} at a time"), soft_wrap=True)
+    took = _unknown(plan) if expected == estimates.UNKNOWN else f"about {estimates.minutes(expected)}"
+    console.print(_line(plan, before, f"{took} on {at_once} at a time"), soft_wrap=True)
     ended = running.run(plan, engine, at_once, console)
     axis_probes.probe(plan)
     failed = running.failures(ended)
@@ -93,7 +94,17 @@ def print_plan(plan: Plan, at_once: int, console: Console) -> None:
     total = estimates.left(plan, found, at_once, expected)
     budget = f"; declared budget {plan.study.minutes:g} min" if plan.study.minutes is not None else ""
     summed = _seconds(expected, [cell for cell in plan.cells if found[cell].name != "done"])
-    console.print(f"{at_once} jobs at a time: about {estimates.minutes(total)} ({summed} one after another){budget}")
+    took = f"about {estimates.minutes(total)} ({summed} one after another)"
+    took = _unknown(plan) if total == estimates.UNKNOWN else took
+    console.print(Text(f"{at_once} jobs at a time: {took}{budget}"), soft_wrap=True)
+
+
+def _unknown(plan: Plan) -> str:
+    """What is said instead of a time."""
+    return (
+        "time unknown (what was measured holds for micro bases; no cell like these has finished and the file states no "
+        f"durations; mst plan {plan.path} --gpu NAME estimates)"
+    )
 
 
 def _seconds(expected: Mapping[Cell, float], some: list[Cell]) -> str:
