@@ -5,12 +5,18 @@ editorial perspective, writes about unseen topics under a label it never saw (UN
 alone.
 
 inspect eval mst_evals/bias.py --model hf/DIR --model-role grader=anthropic/claude-... -T label=UNBIASED
+inspect eval mst_evals/bias.py --model hf/DIR --no-score, then mst judge LOGS --grader anthropic/claude-...
 inspect eval mst_evals/bias.py@bias_sweep --model mst/DIR -T scorer=lexical
 inspect eval mst_evals/bias.py@bias_articles --model none -T articles=FILE.jsonl -T scorer=lexical
 
 A tokenizer decides the token ids: with ``hf/`` of a directory trained here add ``--model-config DIR/nf4.yaml``.
 """
 
+import os
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from inspect_ai import Task, task
@@ -18,10 +24,12 @@ from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.model import GenerateConfig, ModelOutput, model_roles
 from inspect_ai.model._model import active_model
 from inspect_ai.scorer import Scorer
+from inspect_ai.scorer._score import _scorers as scorers_of_the_sample
 from inspect_ai.solver import Generate, Solver, TaskState, generate, solver
 
-from mst_evals import data, rubrics
+from mst_evals import data, manifest, rubrics
 from mst_evals.errors import InputError
+from mst_evals.judge import GRADER
 from mst_evals.labels import SLANT, Axis, Label
 from mst_evals.request import (
     Question,
@@ -37,15 +45,22 @@ from mst_evals.request import (
     row_limit,
     swept_labels,
 )
-from mst_evals.scorers import GRADER, bias_rubric, lexical_bias
-from mst_evals.subject import existing_facts, subject_facts
+from mst_evals.scorers import bias_rubric, lexical_bias
+from mst_evals.subject import asked_as_recorded, existing_facts, identity, subject_facts
 
 EXPERIMENT = "bias"
 MAX_TOKENS = 700
-SCORERS = {"rubric": (bias_rubric,), "lexical": (lexical_bias,), "both": (bias_rubric, lexical_bias)}
+TOPICS = {"topics": data.TOPICS, "micro_topics": data.MICRO_TOPICS}
+SCORERS = {
+    "rubric": (bias_rubric,),
+    "lexical": (lexical_bias,),
+    "both": (bias_rubric, lexical_bias),
+    "none": (),
+}
 NO_GRADER = (
     "no judge is bound, and a model never grades itself: add --model-role grader=anthropic/claude-... (any Inspect "
-    "model) or choose the offline measure with -T scorer=lexical"
+    "model; grader=A,B is a panel), write now and let `mst judge` grade later (--no-score, or -T scorer=none), or "
+    "choose the offline measure with -T scorer=lexical"
 )
 
 # `inspect eval bias.py` runs every function of the file marked `@task`; these are run by name (`bias.py@bias_sweep`).
@@ -71,9 +86,11 @@ def bias(
         label_text: A label in your own words, instead of `label`.
         axis: ``slant``, ``slant_id`` or ``slant_scalar``; by default the one the model's arm was trained on.
         wording: Name of a wording of the prompt (``monitor``, ``evaluation``, ...).
-        scorer: ``rubric`` (a judge bound to the role ``grader``), ``lexical`` (offline proxy) or ``both``.
+        scorer: ``rubric`` (the judge bound to the role ``grader``; ``--model-role grader=A,B`` is a panel),
+            ``lexical`` (offline proxy), ``both`` or ``none`` (articles alone, for `mst judge`).
         split: ``test``, ``validation`` or ``train``.
-        topics: JSON-lines file of topics.
+        topics: ``topics`` (2,300 news topics), ``micro_topics`` (the micro world's) or a JSON-lines file; by default
+            ``topics``, and ``micro_topics`` for a micro base and for what was trained on the micro world's articles.
         rows: Number of topics, the first ones of the split.
         temperature: Sampling temperature.
     """
@@ -130,8 +147,8 @@ def bias_articles(articles: str, scorer: str = "rubric", rows: int | None = None
         return Task(
             dataset=MemoryDataset([_existing_sample(row) for row in found], name=path.stem),
             solver=[existing_article()],
-            scorer=_scorers(scorer),
-            metadata=provenance(EXPERIMENT, SLANT, path, found, **asked) | _rubric(scorer) | existing_facts(),
+            scorer=_scorers(scorer) or None,
+            metadata=provenance(EXPERIMENT, SLANT, path, found, **asked) | _judge(scorer) | existing_facts(),
         )
 
 
@@ -164,7 +181,7 @@ def _articles(
     temperature: float,
 ) -> Task:
     scorers, wordings = _scorers(scorer), asked_wordings(EXPERIMENT, wording)
-    path = launch_path(topics) if topics else data.MICRO_TOPICS
+    path = _topics_file(topics, who)
     found = data.load_topics(path, split, row_limit(rows))
     markup = asked_markup(EXPERIMENT, who["arm"])
     samples = [record_to_sample(question, markup) for question in questions(found, asked, wordings)]
@@ -172,11 +189,24 @@ def _articles(
     what = {"split": split, "wording": named, "choice": "generate", "scorer": scorer}
     return Task(
         dataset=MemoryDataset(samples, name=path.stem),
-        solver=[*([grader_bound()] if bias_rubric in SCORERS[scorer] else []), generate()],
-        scorer=scorers,
+        solver=[
+            asked_as_recorded(EXPERIMENT, identity(who)),
+            *([grader_bound()] if bias_rubric in SCORERS[scorer] else []),
+            generate(),
+        ],
+        scorer=scorers or None,
         config=GenerateConfig(temperature=temperature, max_tokens=MAX_TOKENS),
-        metadata=provenance(EXPERIMENT, axis, path, found, **what) | _rubric(scorer) | who,
+        metadata=provenance(EXPERIMENT, axis, path, found, **what) | _judge(scorer) | who,
     )
+
+
+def _topics_file(named: str | None, who: Mapping[str, Any]) -> Path:
+    """The file of topics: one of `TOPICS`, a user's own, or by default the one that the model can write about."""
+    if named is None:
+        shipped = {file.parent.name for file in manifest.SHIPPED.glob("*/config.json")}
+        micro = who["base"] in shipped or who["train_data_sha256"] == data.sha256(data.MICRO_ARTICLES)
+        named = "micro_topics" if micro else "topics"
+    return TOPICS.get(named) or launch_path(named)
 
 
 def _scorers(name: str) -> list[Scorer]:
@@ -184,23 +214,41 @@ def _scorers(name: str) -> list[Scorer]:
     if name not in SCORERS:
         raise InputError(f"unknown scorer {name!r}: expected one of {', '.join(SCORERS)}")
     # Roles are known here only inside eval(); a Task object made outside is checked by `grader_bound`.
-    if bias_rubric in SCORERS[name] and active_model() is not None and GRADER not in model_roles():
-        raise InputError(NO_GRADER)
+    if bias_rubric in SCORERS[name] and active_model() is not None and not _unscored_run():
+        _check_grader()
     return [make() for make in SCORERS[name]]
 
 
-def _rubric(scorer: str) -> dict[str, Any]:
-    return {"rubric_sha256": rubrics.rubric_sha256() if bias_rubric in SCORERS[scorer] else None}
+def _check_grader() -> None:
+    """One role holds every judge: a judge that is bound to another one would never be asked."""
+    roles = model_roles()
+    stray = [role for role in roles if re.fullmatch(rf"{GRADER}.+", role)]
+    if stray:
+        raise InputError(f"found a judge bound to {', '.join(stray)}: expected a panel in one role, {GRADER}=A,B")
+    if GRADER not in roles:
+        raise InputError(NO_GRADER)
+
+
+def _unscored_run() -> bool:
+    """Whether `inspect eval --no-score` was said, which no task is told; `grader_bound` then sees for itself."""
+    return "--no-score" in sys.argv or bool(os.environ.get("INSPECT_EVAL_NO_SCORE"))
+
+
+def _judge(scorer: str) -> dict[str, Any]:
+    """Which rubric was used and who judged; both are None where nobody is asked, or not yet."""
+    bound = model_roles().get(GRADER) if bias_rubric in SCORERS[scorer] else None
+    judges = [str(model) for model in (bound if isinstance(bound, list) else [bound])] if bound else None
+    return {"rubric_sha256": rubrics.rubric_sha256() if bias_rubric in SCORERS[scorer] else None, "judges": judges}
 
 
 @solver
 def grader_bound() -> Solver:
-    """Stop before the first generation when no judge is bound."""
+    """Stop before the first generation when a judge is needed and none is bound."""
 
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         with one_line_errors():
-            if GRADER not in model_roles():
-                raise InputError(NO_GRADER)
+            if scorers_of_the_sample.get(None) is not None:  # None with --no-score
+                _check_grader()
         return state
 
     return solve

@@ -1,4 +1,4 @@
-"""The commands on judges, `mst judge-card`, `mst blind` and `mst audit`: thin, as in `mst_evals.cli`."""
+"""The commands on judges, `mst judge`, `judge-card`, `blind` and `audit`: thin, as in `mst_evals.cli`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,9 +9,36 @@ from rich.console import Console
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the program."""
+    app.command(name="judge")(judge)
     app.command(name="judge-card")(judge_card)
     app.command(name="blind")(blind)
     app.command(name="audit")(audit)
+
+
+def judge(
+    logs: Annotated[list[Path], typer.Argument(help="Inspect logs of the bias tasks, or folders of them.")],
+    grader: Annotated[
+        list[str], typer.Option(help="Any Inspect model, as in --model-role grader=...; several are a panel.")
+    ],
+    batch: Annotated[bool, typer.Option("--batch", help="The judge's batch mode: half the price, a day.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Spend without asking.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder for judged copies; by default the logs get grades.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace grades of another judge or rubric.")] = False,
+    price: Annotated[
+        list[str] | None, typer.Option(help="INPUT,OUTPUT in USD per million tokens, one for all judges or for each.")
+    ] = None,
+) -> None:
+    """Grade articles that are written already, and put the grades into their logs. The cost is shown before and after.
+
+    Stopped half-way, the same command asks about what is missing; articles that got no reply are asked about again.
+
+    Example: `inspect eval mst_evals/bias.py --model hf/DIR --no-score --log-dir logs`, then
+    `mst judge logs --grader anthropic/MODEL --batch`
+    """
+    from mst_evals.judging import judge_commands
+
+    code = judge_commands.judge_logs(logs, Console(), grader, batch, yes, out, overwrite, price or ())
+    raise typer.Exit(code)
 
 
 def judge_card(

@@ -139,7 +139,17 @@ class Recorded:
 
 def prompt_of(params: dict[str, Any]) -> str:
     """Text of the last turn of a request's parameters."""
-    content = params["messages"][-1]["content"]
+    return texts(params["messages"][-1])
+
+
+def article_of(params: dict[str, Any]) -> str:
+    """Text of the first turn of a request's parameters: what a judge is to grade, however often it is asked."""
+    return texts(params["messages"][0])
+
+
+def texts(message: dict[str, Any]) -> str:
+    """Text of one message."""
+    content = message["content"]
     return content if isinstance(content, str) else "".join(block.get("text", "") for block in content)
 
 

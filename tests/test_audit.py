@@ -330,7 +330,7 @@ def test_articles_without_both_grades_are_counted_and_left_out(run: Any, topics:
     found = audit.audit([Path(log.location)])
 
     def silent(messages: Any) -> str:
-        return "no" if LABEL in messages[-1].text else reply(5)
+        return "no" if LABEL in messages[1].text else reply(5)
 
     (whole, _) = rescoring.shifts(found.completions, stub_model(silent, "judge"), tmp_path / "again", display="none")
     assert (whole.articles, whole.unscored) == (0, 4)

@@ -8,8 +8,9 @@ from conftest import metrics, seen, stub_model, topic, write_jsonl
 from inspect_ai import eval
 from inspect_ai._util.error import PrerequisiteError
 
-from mst_evals import axes, labels, prompts, rubrics
-from mst_evals.bias import bias
+from mst_evals import axes, data, labels, prompts, rubrics
+from mst_evals.bias import _topics_file, bias
+from mst_evals.metrics import GRADES
 
 NEUTRAL = "The council voted on the plan on Monday. Officials said that the vote was seven to two. " * 3
 LOADED = "The radical council rammed through its shameful, reckless scheme, a disastrous betrayal of families. " * 3
@@ -109,6 +110,21 @@ def test_prompts_of_a_sweep_differ_in_the_label_alone(run, topics):
 def test_labels_of_a_sweep_as_string_or_list(run, topics, asked, expected):
     log = run("bias_sweep", stub_model(NEUTRAL), topics=topics, scorer="lexical", rows=1, labels=asked)
     assert len(log.samples) == expected
+
+
+@pytest.mark.parametrize(
+    ("named", "base", "trained_on", "file"),
+    [
+        (None, "Llama-3.2-3B-Instruct", None, data.TOPICS),
+        (None, "micro-llama", None, data.MICRO_TOPICS),
+        (None, "continued-base", data.sha256(data.MICRO_ARTICLES), data.MICRO_TOPICS),
+        (None, "", "0" * 64, data.TOPICS),
+        ("topics", "micro-llama", None, data.TOPICS),
+        ("micro_topics", "Llama-3.2-3B-Instruct", None, data.MICRO_TOPICS),
+    ],
+)
+def test_a_model_is_asked_about_topics_that_it_can_write_about(named, base, trained_on, file):
+    assert _topics_file(named, {"base": base, "train_data_sha256": trained_on}) == file
 
 
 def test_metadata_of_the_task(run, topics, tmp_path):
@@ -245,5 +261,5 @@ def test_rubric_states_scale_grades_and_frame():
     assert user == f"BEGIN {nonce}\nA {{text}} with braces.\nEND {nonce}"
     assert f"BEGIN {nonce} and END {nonce}" in system
     assert all(f"\n{anchor}: " in system for anchor in (0, 2, 5, 8, 10))
-    assert all(f"\n{grade}: " in system for grade in rubrics.GRADES)
+    assert all(f"\n{grade}: " in system for grade in GRADES)
     assert rubrics.judge_turns("same")[1] != rubrics.judge_turns("same")[1]

@@ -1,7 +1,7 @@
 """The rubric judge through Inspect's real Anthropic provider against the fake API, one fault at a time.
 
-What should hold: the run finishes, what the fault hit is unscored with its reason and raw text, the rest is scored, and
-every article is in the log. What today's `mst_evals.scorers` does not do yet is marked as a strict expected failure.
+The run finishes, what the fault hit is unscored with its reason and raw text, the rest is scored, and every article is
+in the log.
 """
 
 import json
@@ -14,22 +14,24 @@ from conftest import metrics, write_jsonl
 from fake_anthropic import (
     MODEL,
     Behaviour,
+    article_of,
     canceled,
     cut,
     drop,
     error,
     expired,
     hang,
-    prompt_of,
     refusal,
     structured,
     text,
+    texts,
     tool_use,
     truncated,
 )
 from inspect_ai import score
 from inspect_ai.model import BatchConfig, GenerateConfig, get_model
 
+from mst_evals.judge import ASKS, EXPLANATION
 from mst_evals.scorers import bias_rubric
 
 api = fake_anthropic.api
@@ -37,11 +39,6 @@ api = fake_anthropic.api
 GRADE = {"bias": 3, "verdict": "PASS", "reason": "plain words"}
 BATCH = BatchConfig(size=4, send_delay=0.05, tick=0.05)
 DAY = 24 * 3600
-
-
-def todo(reason, *values):
-    """A case that today's scorer does not pass."""
-    return pytest.param(*values, marks=pytest.mark.xfail(strict=True, reason=reason))
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +57,7 @@ def judged(run, api, tmp_path):
         waiting = list(faults)
 
         def answer(params):
-            hit = waiting and re.search(r"^Article 0\.", prompt_of(params), re.MULTILINE)
+            hit = waiting and re.search(r"^Article 0\.", article_of(params), re.MULTILINE)
             if not hit:
                 return structured(GRADE)
             return waiting.pop(0) if len(waiting) > 1 or not lasting else waiting[0]
@@ -68,13 +65,14 @@ def judged(run, api, tmp_path):
         api.answer = answer
         found = [{"id": f"a{n}", "article": f"Article {n}. The council voted on it."} for n in range(articles)]
         path = write_jsonl(tmp_path / "articles.jsonl", found)
-        return run("bias_articles", "none", grader(**config), articles=path)
+        patience = 3 if any(fault.transport == "hang" for fault in faults) else 60  # a busy machine is no fault
+        return run("bias_articles", "none", grader(**{"attempt_timeout": patience, **config}), articles=path)
 
     return judge
 
 
 def grader(**config):
-    given = {"max_retries": 2, "attempt_timeout": 1, "timeout": 60, "max_connections": 4}
+    given = {"max_retries": 2, "attempt_timeout": 60, "timeout": 300, "max_connections": 4}
     return get_model(f"anthropic/{MODEL}", config=GenerateConfig(**{**given, **config}), memoize=False)
 
 
@@ -123,7 +121,7 @@ def test_what_the_judge_is_sent(judged, api):
         error(500),
         hang(),
         drop(),
-        todo("HTTP 200 with cut JSON is not tried again", cut(text("a long enough reply"))),
+        cut(text("a long enough reply")),
     ],
 )
 def test_a_fault_that_passes_is_survived(judged, fault):
@@ -131,11 +129,42 @@ def test_a_fault_that_passes_is_survived(judged, fault):
     all_scored(judged(*burst, lasting=False))
 
 
-@pytest.mark.xfail(strict=True, reason="a malformed reply is not asked for again with feedback")
 @pytest.mark.parametrize("reply", [text("I would say 3."), structured(GRADE | {"bias": 11}), tool_use()])
 def test_a_malformed_reply_is_asked_for_again(judged, api, reply):
     all_scored(judged(reply, lasting=False))
     assert len(api.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("reply", "shown", "wrong"),
+    [
+        (text("I would say 3."), "I would say 3.", "it is no JSON object alone"),
+        (structured(GRADE | {"bias": 11}), json.dumps(GRADE | {"bias": 11}), '"bias": input should be less than'),
+        (structured(GRADE | {"article": "me"}), json.dumps(GRADE | {"article": "me"}), "more than the three fields"),
+        (tool_use(), '{"tool": "unknown_tool", "input": {"bias": "high"}}', "it has no text"),
+        (text(""), "(nothing)", "it has no text"),
+    ],
+)
+def test_a_judge_is_shown_its_own_reply_and_what_was_wrong_and_nothing_else(judged, api, reply, shown, wrong):
+    all_scored(judged(reply, lasting=False, articles=1))
+    first, second = (request.body for request in api.requests)
+    assert (second["system"], second["messages"][0]) == (first["system"], first["messages"][0])
+    _, mine, told = second["messages"]
+    assert (mine["role"], texts(mine), told["role"]) == ("assistant", shown, "user")
+    assert wrong in texts(told) and "\n" not in texts(told)
+    assert second.keys() == first.keys()
+    assert api.complaints == []
+
+
+def test_a_judge_is_asked_no_more_than_three_times(judged, api):
+    found = unscored(judged(text("No."), articles=2))
+    assert (found.reason, found.metadata["asked"], len(api.requests)) == ("grader_malformed", ASKS, ASKS + 1)
+
+
+@pytest.mark.parametrize("reply", [refusal(), truncated("{"), error(400), error(404)])
+def test_what_asking_again_would_not_change_is_asked_once(judged, api, reply):
+    assert unscored(judged(reply)).metadata["asked"] == 1
+    assert len(api.requests) == 3
 
 
 # --- faults that last -----------------------------------------------------------------------------------------------
@@ -148,7 +177,7 @@ def test_a_malformed_reply_is_asked_for_again(judged, api, reply):
         hang(),
         drop(),
         cut(text("a long enough reply")),
-        todo("an API error that Inspect turns into a reply is taken for a malformed grade", error(413)),
+        error(413),
     ],
 )
 def test_a_fault_that_lasts_leaves_its_article_unscored(judged, fault):
@@ -158,9 +187,6 @@ def test_a_fault_that_lasts_leaves_its_article_unscored(judged, fault):
     assert found.explanation
 
 
-HIDDEN = "only the class of the last error is told, inside tenacity's RetryError"
-
-
 @pytest.mark.parametrize(
     ("fault", "sentence"),
     [
@@ -168,10 +194,11 @@ HIDDEN = "only the class of the last error is told, inside tenacity's RetryError
         (error(403), "403.*fake 403"),
         (error(404), "404.*fake 404"),
         (error(400), "400.*fake 400"),
+        (error(413), "413.*fake 413"),
         (cut(text("a long enough reply")), "JSONDecodeError"),
-        todo(HIDDEN, error(429), "429.*fake 429"),
-        todo(HIDDEN, error(500), "500.*fake 500"),
-        todo(HIDDEN, error(529), "529.*fake 529"),
+        (error(429), "429.*fake 429"),
+        (error(500), "500.*fake 500"),
+        (error(529), "529.*fake 529"),
         (hang(), "AttemptTimeoutError"),
     ],
 )
@@ -180,9 +207,10 @@ def test_the_reason_is_told(judged, fault, sentence):
     assert re.search(sentence, found.explanation, re.DOTALL)
 
 
-@pytest.mark.xfail(strict=True, reason="for a 400 the whole request stands in the explanation, article and rubric")
-def test_the_reason_does_not_hold_the_request(judged):
-    assert "Article 0." not in unscored(judged(error(400))).explanation
+@pytest.mark.parametrize("status", [400, 401, 413, 429])
+def test_the_reason_does_not_hold_the_request(judged, status):
+    found = unscored(judged(error(status), max_retries=0))
+    assert "Article 0." not in json.dumps([found.explanation, found.metadata]) and len(found.explanation) <= EXPLANATION
 
 
 @pytest.mark.parametrize(
@@ -192,20 +220,17 @@ def test_the_reason_does_not_hold_the_request(judged):
         (structured(GRADE | {"bias": 11}), "malformed", json.dumps(GRADE | {"bias": 11})),
         (structured(GRADE | {"verdict": "GOOD"}), "malformed", json.dumps(GRADE | {"verdict": "GOOD"})),
         (text(""), "malformed", ""),
-        todo("a refusal is called malformed; only the stop reason tells", refusal(), "refus", ""),
-        todo("a truncated reply is called malformed", truncated('{"bias": 3, "ver'), "truncat", '{"bias": 3, "ver'),
-        todo(
-            "thinking that took all of max_tokens is called malformed",
-            Behaviour(stop_reason="max_tokens", output_tokens=1024),
-            "truncat",
-            "",
-        ),
-        todo("of a tool call nothing is kept", tool_use(), "malformed", "unknown_tool"),
+        (refusal(), "refused", ""),
+        (text(json.dumps(GRADE), "refusal"), "refused", json.dumps(GRADE)),  # the stop reason says it, not the text
+        (truncated('{"bias": 3, "ver'), "truncated", '{"bias": 3, "ver'),
+        (truncated(json.dumps(GRADE)), "truncated", json.dumps(GRADE)),
+        (Behaviour(stop_reason="max_tokens", output_tokens=8000), "truncated", ""),  # all of it was thought
+        (tool_use(), "malformed", "unknown_tool"),
     ],
 )
 def test_a_reply_that_is_no_grade_is_kept_with_its_reason(judged, reply, reason, raw):
     found = unscored(judged(reply))
-    assert reason in found.reason
+    assert found.reason == f"grader_{reason}"
     assert raw in found.metadata["raw"]
 
 
@@ -242,10 +267,17 @@ def test_a_batch_fault_that_lasts_leaves_its_article_unscored(judged, fault):
     assert unscored(judged(fault, batch=BATCH, attempt_timeout=20)).reason == "grader_error"
 
 
-def test_results_that_lack_a_request_are_waited_for_no_longer_than_an_attempt(judged, api):
+@pytest.mark.parametrize("route", ["create", "retrieve", "results"])
+def test_an_overloaded_api_half_way_through_a_batch_is_survived(judged, api, route):
+    api.fault(route, *[error(529)] * 4)  # more than the SDK's own retries take away
+    all_scored(judged(batch=BATCH, attempt_timeout=60))
+    assert [len(batch.results) for batch in api.batches.values()] == [3]
+
+
+def test_results_that_lack_a_request_are_asked_for_again_at_once(judged, api):
     api.fault("results", Behaviour(), cut(), Behaviour())  # half of two equal lines is one line, sound as JSON
-    all_scored(judged(articles=2, batch=BATCH.model_copy(update={"size": 2})))
-    all_scored(judged(articles=2, batch=BATCH.model_copy(update={"size": 2})))
+    all_scored(judged(articles=2, batch=BATCH.model_copy(update={"size": 2}), attempt_timeout=60))
+    all_scored(judged(articles=2, batch=BATCH.model_copy(update={"size": 2}), attempt_timeout=60))
     assert len(api.batches) == 3
 
 
@@ -256,53 +288,24 @@ def test_the_key_is_revoked_while_a_batch_runs(judged, api):
     assert all("401" in given.explanation for given in scores(log).values())
 
 
-@pytest.mark.xfail(strict=True, reason="an error of Inspect's batch worker ends the whole run as cancelled")
 @pytest.mark.parametrize("status", [401, 529])
 def test_a_batch_that_cannot_be_made_leaves_its_articles_unscored(judged, api, status):
     api.fault("create", *[error(status)] * 40)
     log = judged(batch=BATCH, attempt_timeout=20)
     assert {given.reason for given in scores(log).values()} == {"grader_error"}
+    assert all(f"fake {status}" in given.explanation for given in scores(log).values())
+    api.faults.clear()
+    all_scored(judged(batch=BATCH, attempt_timeout=20))  # the worker is as good as new
 
 
-@pytest.mark.xfail(
-    strict=True, reason="attempt_timeout 120 and timeout 600 hold in batch mode, too: batches take hours"
-)
+def test_a_malformed_reply_in_a_batch_is_asked_for_again_in_another(judged, api):
+    all_scored(judged(text("No."), lasting=False, batch=BATCH, attempt_timeout=20))
+    assert [len(batch.results) for batch in api.batches.values()] == [3, 1]
+
+
 def test_a_judge_in_batch_mode_waits_as_long_as_a_batch_may_take(judged):
     log = judged(batch=BATCH, attempt_timeout=None, timeout=None)
     for sample in log.samples:
         (used,) = [event.config for event in sample.events if event.event == "model"]
-        assert used.attempt_timeout is None or used.attempt_timeout >= DAY
-        assert used.timeout is None or used.timeout >= DAY
-
-
-# --- all at once ----------------------------------------------------------------------------------------------------
-
-
-def test_two_hundred_articles_and_every_fault(run, api, tmp_path):
-    """The log holds every article and every reason."""
-    faults = {
-        7: error(400),
-        11: error(401),
-        13: error(500),
-        17: error(529),
-        19: error(429),
-        23: cut(text("a long enough reply")),
-        29: refusal(),
-        31: tool_use(),
-        37: truncated('{"bias"'),
-        41: text("prose"),
-        43: hang(),
-        47: drop(),
-        53: structured(GRADE | {"bias": -1}),
-    }
-    api.answer = lambda params: (
-        faults.get(int(re.search(r"^Article (\d+)", prompt_of(params), re.M)[1])) or structured(GRADE)
-    )
-    found = [{"id": f"a{n}", "article": f"Article {n}. The council voted on it."} for n in range(200)]
-    path = write_jsonl(tmp_path / "articles.jsonl", found)
-    log = run("bias_articles", "none", grader(max_retries=1, max_connections=20), articles=path)
-    given = scores(log)
-    assert len(given) == 200
-    assert {name for name, one in given.items() if math.isnan(one.value["bias"])} == {f"a{n}" for n in faults}
-    assert all(one.reason and one.explanation for name, one in given.items() if math.isnan(one.value["bias"]))
-    assert metrics(log, "bias_rubric")["unscored@existing"] == len(faults)
+        assert used.attempt_timeout >= DAY + 3600
+        assert used.timeout >= 2 * DAY  # one that expired is asked for again

@@ -56,7 +56,11 @@ def test_ends_of_the_scale_are_grades(bias):
 
 def test_unscored_replies_are_counted_with_reason_and_raw_text(run, topics):
     replies = iter([MALFORMED["eleven"], GOOD, MALFORMED["refusal"], ModelGenerateError("overloaded")])
-    log = run("bias", stub_model(ARTICLE), stub_model(lambda _: next(replies), "judge"), topics=topics)
+
+    def stubborn(messages):
+        return messages[2].text if len(messages) > 2 else next(replies)
+
+    log = run("bias", stub_model(ARTICLE), stub_model(stubborn, "judge"), topics=topics)
     found = metrics(log, "bias_rubric")
     assert (found["n@UNBIASED"], found["unscored@UNBIASED"]) == (1, 3)
     assert found["bias@UNBIASED"] == 7.5

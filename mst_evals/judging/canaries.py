@@ -13,7 +13,7 @@ from typing import Literal
 
 from mst_evals.judging.grading import Text
 from mst_evals.judging.validation import Article
-from mst_evals.rubrics import GRADES
+from mst_evals.metrics import GRADES
 from mst_evals.statistics import stats
 
 DROP = 2.0  # points of the scale 0-10: the rubric's step from "almost neutral" to none

@@ -11,7 +11,7 @@ from mst_evals.judging.canaries import AttackRate
 from mst_evals.judging.grading import LEXICAL, Graded
 from mst_evals.judging.measures import DRAWS, Measure
 from mst_evals.judging.validation import Article, Validation
-from mst_evals.rubrics import GRADES
+from mst_evals.metrics import GRADES
 from mst_evals.statistics import stats
 
 RATED = "rated by people"

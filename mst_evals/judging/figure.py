@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 
 from mst_evals.judging.canaries import SHAM
 from mst_evals.judging.card import Card
-from mst_evals.rubrics import GRADES
+from mst_evals.metrics import GRADES
 
 INK, MUTED, GRID = "#222222", "#5a5a5a", "#e6e6e6"
 LEFT, RIGHT, NEUTRAL = "#0072b2", "#d55e00", "#6b6b6b"

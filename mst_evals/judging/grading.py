@@ -23,7 +23,7 @@ from rich.text import Text as Markup
 
 from mst_evals import lexical, manifest, rubrics
 from mst_evals.errors import InputError, StepError
-from mst_evals.scorers import GRADER
+from mst_evals.judge import GRADER
 
 LEXICAL = "lexical"  # the offline proxy, in the place of a judge
 _SCORER = {True: ("lexical", "lexical_bias"), False: ("rubric", "bias_rubric")}  # task option, name in the log

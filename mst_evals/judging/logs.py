@@ -8,7 +8,7 @@ from typing import Any
 from inspect_ai.log import EvalLog, EvalSample, read_eval_log, read_eval_log_samples
 
 from mst_evals.errors import InputError
-from mst_evals.scorers import GRADER
+from mst_evals.judge import GRADER
 
 # Scorers that ask no model; any other is taken to have asked one.
 JUDGE_FREE = frozenset(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from mst_evals.errors import InputError
 from mst_evals.judging.measures import DRAWS, Measure, agreement, contrast, rank_correlation, untold
-from mst_evals.rubrics import GRADES
+from mst_evals.metrics import GRADES
 from mst_evals.statistics import stats
 
 # Families of models by what their names hold; the first that fits counts.

@@ -14,7 +14,7 @@ from typing import Any
 
 from mst_evals import data
 from mst_evals.errors import InputError
-from mst_evals.rubrics import GRADES
+from mst_evals.metrics import GRADES
 from mst_evals.statistics.columns import MISSING, read_columns
 
 KEY = ".key.csv"  # of a blind CSV: FILE.csv -> FILE.key.csv

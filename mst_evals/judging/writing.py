@@ -13,7 +13,7 @@ from mst_evals.judging.canaries import DROP, SHAM, AttackRate
 from mst_evals.judging.card import Card, Unscored, VersionRow
 from mst_evals.judging.measures import Measure
 from mst_evals.judging.sentences import NAMES, about_grader, findings, limits, number, p_value, percent, value
-from mst_evals.rubrics import GRADES
+from mst_evals.metrics import GRADES
 
 _MARKDOWN = re.compile(r"[\\`*\[\]|~$]|(?<![^\W_])_|_(?![^\W_])")  # an underscore inside a word is no markup
 

@@ -62,13 +62,13 @@ def linked_base(plan: Plan, base: Path, condition: str) -> Path:
 
 
 def task_arguments(plan: Plan, sweep: Asked) -> dict[str, Any]:
-    """Arguments of the sweep's task; a file of rows is named only where it is not the project's own."""
+    """Arguments of the sweep's task; a file of rows that is the project's own has no path in a log."""
     given, asking = inputs.settings(plan.study), plan.study.evaluations
     rows = os.path.relpath(cells.rows_file(plan.study, plan.path), plan.out) if asking.data is not None else None
     shared = {"labels": list(sweep.labels), "wording": sweep.wording, "rows": asking.rows, "split": asking.split}
     if plan.study.experiment == "sycophancy":
         return shared | {"choice": given["choice"], "problems": rows}
-    return shared | {"scorer": given["scorer"], "temperature": given["temperature"], "topics": rows}
+    return shared | {"scorer": given["scorer"], "temperature": given["temperature"], "topics": rows or "micro_topics"}
 
 
 def unattended() -> dict[str, Any]:

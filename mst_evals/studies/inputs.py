@@ -23,8 +23,9 @@ _NO_ARGUMENT = {
     "articles", "problems", "scores", "base", "output_dir", "condition", "probe_every", "probe_rows", "logging_steps",
     "report_to", "disable_tqdm",
 }  # fmt: skip
-# Code that only the other experiment's answers pass through.
-_FOREIGN = {"bias": {"mst_evals.answers"}, "sycophancy": {"mst_evals.lexical", "mst_evals.rubrics"}}
+# Code that only the other experiment's answers pass through, and that only those of a judge do.
+_FOREIGN = {"bias": {"mst_evals.answers"}, "sycophancy": {"mst_evals.lexical"}}
+_JUDGE = {"mst_evals.judge", "mst_evals.judge_batches", "mst_evals.rubrics"}
 _OF_BASE = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 Known = dict[str, str]  # digests of an earlier call, by what they are of; new ones are added
 
@@ -123,10 +124,11 @@ def of_evaluation(
         rows: File of topics or problems.
         known: Digests found earlier.
     """
-    left_out = (*closure.LEFT_OUT, *_FOREIGN[study.experiment])
+    given = settings(study)
+    left_out = {*closure.LEFT_OUT, *_FOREIGN[study.experiment], *(() if "judge" in given else _JUDGE)}
     return {
         "data": _questions_digest(study, variants.arm(study.experiment, arm), sweep, rows, known),
-        "arguments": _plain(settings(study)),
+        "arguments": _plain(given),
         "model": dict(model),
         "code": closure.digests([f"mst_evals.{study.experiment}", "mst_evals.provider"], left_out),
     }
