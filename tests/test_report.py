@@ -62,7 +62,7 @@ def run(task: Task, reply: Callable[[str], Any], logs: Path, experiment: str, ar
         "evaluated_quantisation": "nf4", "train_data_sha256": "d" * 64,
     } | about  # fmt: skip
     model = stub_model(lambda messages: reply("\n".join(message.text for message in messages)))
-    judge = stub_model(lambda messages: grade(messages[-1].text))
+    judge = stub_model(lambda messages: grade(messages[1].text))
     (log,) = eval(task, model=model, model_roles={"grader": judge}, log_dir=str(logs), display="none")
     return log
 

@@ -68,6 +68,18 @@ def test_the_same_label_interpolates_on_the_other_dimension() -> None:
     assert [point["label"] for point in row["against_best_trained"]] == ["UNBIASED"]
 
 
+@pytest.mark.parametrize(
+    ("left_out", "compared"), [((), ["UNBIASED"]), (("center_left",), []), (("strong_left",), ["UNBIASED"])]
+)
+def test_between_trained_labels_the_best_is_looked_for_only_where_both_neighbours_were_asked(
+    left_out: tuple[str, ...], compared: list[str]
+) -> None:
+    """A sweep of the strong labels alone cannot say what the best trained label does."""
+    asked = {name: values for name, values in SLANT.items() if name not in (*left_out, "slight_left", "slight_right")}
+    row = one(curve("mst", asked), "slant")
+    assert [point["label"] for point in row["against_best_trained"]] == compared
+
+
 def test_every_held_out_place_against_the_best_trained_over_seeds_and_rows() -> None:
     block = curve("mst", SLANT)
     near, end = one(block, "bias")["against_best_trained"]

@@ -83,10 +83,10 @@ def _text(value: Any) -> str:
 
 
 def _judge(roles: Mapping[str, Any], rubric: str | None) -> str:
-    """The model bound to the grader role and the start of its rubric's hash, empty when there is no judge."""
-    bound = roles.get("grader", "")
-    bound = bound[0] if isinstance(bound, list) and bound else bound
-    model = str(bound.get("model", "")) if isinstance(bound, dict) else str(bound)
+    """The models bound to the grader role and the start of their rubric's hash, empty when there is no judge."""
+    bound = roles.get("grader") or []
+    judges = bound if isinstance(bound, list) else [bound]
+    model = ", ".join(str(one.get("model", "") if isinstance(one, dict) else one) for one in judges)
     return f"{model}, rubric {rubric[:8]}" if model and rubric else model
 
 

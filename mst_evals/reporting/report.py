@@ -23,7 +23,7 @@ from rich.text import Text
 
 from mst_evals import __version__, prompts, variants
 from mst_evals.manifest import write_text
-from mst_evals.reporting import claims, probes, results
+from mst_evals.reporting import against, claims, probes, results
 from mst_evals.reporting import frame as frames
 from mst_evals.reporting import tables as tabulate
 from mst_evals.reporting.comparisons import MCNEMAR
@@ -44,6 +44,7 @@ FOOTNOTE = (
     "seeds or more, else over rows."
 )
 OTHERS = "The other labels and arms, one by one"
+NUMERIC = r"[-+–<\d.,%/ ]+|-?[\d.]+%? to -?[\d.]+%?"
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
@@ -113,25 +114,30 @@ def _html(sections: Sequence[Section], found: Mapping[str, Any], provenance: Seq
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     environment.tests["figure"] = lambda item: isinstance(item, Figure)
-    environment.tests["numeric"] = lambda cell: bool(re.fullmatch(r"[-–<\d.,%/ ]+|-?[\d.]+ to -?[\d.]+", cell))
+    environment.tests["numeric"] = lambda cell: bool(re.fullmatch(NUMERIC, cell))
     environment.filters["inline"] = Markup  # our own figures, in which matplotlib has escaped all text
     template = environment.get_template("report.html.jinja")
     return template.render(sections=sections, results=found, provenance=provenance, others=OTHERS)
 
 
+def _section_lines(section: Section) -> list[str]:
+    text = tabulate.markdown_text
+    lines = [f"## {text(section.title)}", "", *(f"- **{text(line)}**" for line in section.findings), ""]
+    lines += [f"- {text(line)}" for line in section.notes] + [""]
+    for item in section.items:
+        if isinstance(item, Figure):
+            lines += [f"![{text(item.caption)}](figures/{item.file})", "", f"*{text(item.caption)}*", ""]
+        else:
+            lines += [tabulate.markdown(item), ""]
+    if section.others:
+        lines += [f"### {OTHERS}", "", *(f"- {text(line)}" for line in section.others), ""]
+    return lines
+
+
 def _markdown(sections: Sequence[Section], found: Mapping[str, Any], provenance: Sequence[Table]) -> str:
     text = tabulate.markdown_text
     lines = ["# Monitor Sensitive Training: report", ""]
-    for section in sections:
-        lines += [f"## {text(section.title)}", "", *(f"- **{text(line)}**" for line in section.findings), ""]
-        lines += [f"- {text(line)}" for line in section.notes] + [""]
-        for item in section.items:
-            if isinstance(item, Figure):
-                lines += [f"![{text(item.caption)}](figures/{item.file})", "", f"*{text(item.caption)}*", ""]
-            else:
-                lines += [tabulate.markdown(item), ""]
-        if section.others:
-            lines += [f"### {OTHERS}", "", *(f"- {text(line)}" for line in section.others), ""]
+    lines += [line for section in sections for line in _section_lines(section)]
     lines += ["## What this run cannot show", "", *(f"- {text(line)}" for line in found["limits"]), ""]
     if found["notes"]:
         lines += ["## Logs left out or replaced", "", *(f"- {text(line)}" for line in found["notes"]), ""]
@@ -139,22 +145,28 @@ def _markdown(sections: Sequence[Section], found: Mapping[str, Any], provenance:
     return "\n".join(lines)
 
 
-def write_report(logs: Path, out: Path, study: "Study | None" = None) -> Summary:
+def write_report(logs: Path, out: Path, study: "Study | None" = None, published: bool = False) -> Summary:
     """Write ``report.html``, ``report.md`` with ``figures/*.svg``, and ``results.json``, each atomically.
 
     Args:
         logs: A directory of Inspect logs, searched to any depth, or one log; or a folder that `mst pack` made.
         out: Directory of the report; made when missing.
         study: The study, which declares the family of comparisons and the equivalence tests; None: the default ones.
+        published: Whether the published numbers stand first, each beside what the run has in its place.
 
     Raises:
         InputError: There is no log that can be reported on. Nothing is written then.
     """
-    return write(_read(logs), logs, out, study, [logs])
+    return write(_read(logs), logs, out, study, [logs], published)
 
 
 def write(
-    frame: Frame, logs: Path | None, out: Path, study: "Study | None" = None, probed: Sequence[Path] = ()
+    frame: Frame,
+    logs: Path | None,
+    out: Path,
+    study: "Study | None" = None,
+    probed: Sequence[Path] = (),
+    published: bool = False,
 ) -> Summary:
     """Write the report of a frame, as `write_report` does.
 
@@ -164,6 +176,7 @@ def write(
         out: Directory of the report; made when missing.
         study: As in `write_report`.
         probed: Folders and files that hold axis probes.
+        published: As in `write_report`.
     """
     done, comparisons, equivalences = compute(list(results.blocks(frame)), study)
     sections = make_sections(
@@ -171,6 +184,9 @@ def write(
         equivalences=equivalences,
     )  # fmt: skip
     found = _results(frame, done, comparisons, equivalences)
+    if published:
+        first, rows = against.sections(done, frame.provenance)
+        sections, found["published"] = [*first, *sections], _plain(rows)
     provenance = provenance_tables(frame.provenance)
     html, markdown = _html(sections, found, provenance), _markdown(sections, found, provenance)
     for item in (item for section in sections for item in section.items if isinstance(item, Figure)):
@@ -180,6 +196,28 @@ def write(
     write_text(summary.markdown, markdown)
     write_text(summary.html, html)
     return summary
+
+
+def published_page() -> str:
+    """The published numbers beside an empty column, as Markdown."""
+    lines = ["# The published numbers, and an empty column for yours", ""]
+    lines += [line for section in against.empty() for line in _section_lines(section)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def write_published(out: Path) -> Path:
+    """Write `published_page` as ``report.md``, and the same as ``report.html``.
+
+    Args:
+        out: Directory of both; made when missing.
+
+    Returns:
+        Path of the HTML file.
+    """
+    html = _html(against.empty(), {"version": __version__, "limits": [], "notes": []}, [])
+    write_text(out / "report.md", published_page())
+    write_text(out / "report.html", html)
+    return out / "report.html"
 
 
 def _main_wording(row: Mapping[str, Any]) -> bool:

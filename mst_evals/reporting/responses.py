@@ -144,6 +144,13 @@ def _beyond_points(points: Sequence[Point], axis: labels.Axis) -> list[Point]:
     return [point for point in points if point.place > max(trained)]
 
 
+def _neighbours_asked(points: Sequence[Point], own: Point, axis: labels.Axis, dimension: str) -> bool:
+    """Whether the trained places on either side of a label between them were asked: the best one is likely there."""
+    trained = [place for name in axis.trained if (place := axis.label(name).places.get(dimension)) is not None]
+    below, above = [place for place in trained if place < own.place], [place for place in trained if place > own.place]
+    return {max(below), min(above)} <= {point.place for point in points}
+
+
 def _against_best(points: Sequence[Point], others: Sequence[tuple[str, Matrix]], metric: Metric) -> list[Row]:
     """Each of some cells minus the best trained place, over seeds and rows, positive where it is worse."""
     trained = [point for point in points if point.relation == "trained"]
@@ -210,7 +217,7 @@ def _row(block: Block, arm: str, axis: labels.Axis, dimension: str, metric: Metr
     outside = [(", ".join(point.names), point.matrix) for point in _beyond_points(points, axis)]
     if own is None and alone is not None:
         outside = [(axis.held_out, alone)]
-    elif own is not None and not outside:
+    elif own is not None and own.relation == "interpolation" and _neighbours_asked(points, own, axis, dimension):
         outside = [(axis.held_out, own.matrix)]
     return {
         **results.identity(block), "arm": arm, "metric": metric.name, "better": metric.better, "axis": axis.name,

@@ -1,0 +1,64 @@
+"""What `mst report` does and prints."""
+
+import sys
+from pathlib import Path
+
+from rich.console import Console
+
+from mst_evals.errors import InputError
+from mst_evals.reporting.report import published_page, summary_table, write, write_published, write_report
+
+PUBLISHED = "published"  # what --against may be
+
+
+def report(source: Path | None, runs: Path | None, out: Path | None, against: str | None, console: Console) -> None:
+    """Write the report of some logs or of a study; without either the empty table of the published numbers.
+
+    Args:
+        source: Folder of Inspect logs or of packed results, or a study file; None: only with `against`.
+        runs: Of a study: its folder of runs.
+        out: Folder of the report; None: the empty table goes to stdout as Markdown.
+        against: ``published``, or None.
+        console: Gets the closing summary.
+
+    Raises:
+        InputError: An option is missing or unknown, or there is nothing to report on.
+    """
+    if against not in (None, PUBLISHED):
+        raise InputError(f"--against is {against!r}, expected {PUBLISHED}")
+    if source is None:
+        _empty(out, against, console)
+        return
+    if out is None:
+        raise InputError("--out is missing, expected the folder of the report")
+    if source.suffix in (".yaml", ".yml"):
+        _of_study(source, runs, out, against, console)
+        return
+    console.print(summary_table(write_report(source, out, published=against is not None)))
+    console.print(f"Report: {out / 'report.html'}")
+
+
+def _empty(out: Path | None, against: str | None, console: Console) -> None:
+    """The published numbers beside an empty column."""
+    if against is None:
+        raise InputError(
+            "LOGS is missing, expected a folder of Inspect logs (.eval), one that `mst pack` made, or a study file"
+        )
+    if out is None:
+        sys.stdout.write(published_page())
+    else:
+        console.print(f"The published numbers, without a run: {write_published(out)}")
+
+
+def _of_study(path: Path, runs: Path | None, out: Path, against: str | None, console: Console) -> None:
+    """A study as far as it is."""
+    from mst_evals.studies import axis_probes, packed, study_commands
+
+    if against is None:
+        study_commands.report(path, runs, out, console)
+        return
+    plan = study_commands.read_plan(path, runs)
+    logs = next((folder / "logs" for folder in (plan.out, plan.results()) if (folder / "logs").is_dir()), None)
+    probed = [plan.out / axis_probes.FOLDER, plan.results()]
+    console.print(summary_table(write(packed.frame(plan), logs, out, plan.study, probed, published=True)))
+    console.print(f"Report: {out / 'report.html'}")
