@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mst_evals import cli_data, cli_judging, variants
+from mst_evals import cli_data, cli_judging, cli_regression, variants
 from mst_evals.errors import InputError, StepError
 
 app = typer.Typer(
@@ -52,27 +52,27 @@ def demo(
 @app.command()
 def report(
     logs: Annotated[
-        Path, typer.Argument(help="Folder of Inspect logs (.eval), folder that `mst pack` made, or study file (YAML).")
-    ],
-    out: Annotated[Path, typer.Option(help="Folder of report.html, report.md, results.json and figures.")],
+        Path | None,
+        typer.Argument(help="Folder of Inspect logs (.eval), folder that `mst pack` made, or study file (YAML)."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of report.html, report.md, results.json and figures.")
+    ] = None,
     runs: Annotated[Path | None, typer.Option(help="Of a study: its folder of runs; default: runs/NAME.")] = None,
+    against: Annotated[
+        str | None, typer.Option(help="published: every published number stands beside what this run has in its place.")
+    ] = None,
 ) -> None:
     """Turn Inspect logs into a self-contained report: tables, paired comparisons, figures, provenance.
 
-    A study file brings its declared family of comparisons, and what is finished of it.
+    A study file brings its declared family of comparisons, and what is finished of it. `--against published` alone
+    prints the published numbers with an empty column.
 
-    Example: `mst report runs/demo/logs --out runs/demo/report`
+    Example: `mst report runs/demo/logs --out runs/demo/report --against published`
     """
-    from mst_evals.reporting.report import summary_table, write_report
+    from mst_evals.reporting import report_commands
 
-    console = Console()
-    if logs.suffix in (".yaml", ".yml"):
-        from mst_evals.studies import study_commands
-
-        study_commands.report(logs, runs, out, console)
-        return
-    console.print(summary_table(write_report(logs, out)))
-    console.print(f"Report: {out / 'report.html'}")
+    report_commands.report(logs, runs, out, against, Console())
 
 
 @app.command(name="run")
@@ -95,6 +95,24 @@ def run_study(
     from mst_evals.studies import study_commands
 
     raise typer.Exit(study_commands.run(study, jobs, engine, dry_run, out, Console()))
+
+
+@app.command()
+def plan(
+    study: Annotated[Path, typer.Argument(help="Study file (YAML). Its base and articles need not be here.")],
+    gpu: Annotated[str | None, typer.Option(help="A GPU, or laptop; default: a line for each known one.")] = None,
+    memory: Annotated[float | None, typer.Option(help="GB of any other GPU; hours are then unknown.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="JSON on stdout, in bytes and seconds.")] = False,
+) -> None:
+    """Say what a study takes on a GPU: memory part by part, hours, a judge's tokens and cost, disk.
+
+    Where something does not fit it says what to change. Exit code 1 when nothing fits. Nothing is fetched or run.
+
+    Example: `mst plan training/configs/studies/paper-bias.yaml --gpu a100-40gb`
+    """
+    from mst_evals.planning import plan_commands
+
+    raise typer.Exit(plan_commands.plan(study, gpu, memory, json, Console()))
 
 
 @app.command()
@@ -197,6 +215,7 @@ def probe_axis(
 
 
 cli_judging.add_to(app)
+cli_regression.add_to(app)
 app.add_typer(cli_data.app, name="data")
 
 INTERRUPTED = 130

@@ -8,6 +8,7 @@ log-probabilities.
 """
 
 import hashlib
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,7 +31,7 @@ from inspect_ai.model import (
 )
 from inspect_ai.model._model_info import MODEL_INFO_LOOKUP_API_KEY
 from inspect_ai.tool import ToolChoice, ToolInfo
-from peft import PeftModel
+from peft import PeftModel, prepare_model_for_kbit_training
 from rich.markup import escape
 from transformers import (
     AutoModelForCausalLM,
@@ -42,10 +43,12 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from mst_evals import data, manifest, tokens
+from mst_evals import decoding, manifest, tokens
 from mst_evals.errors import InputError
 from mst_evals.quantisation import config as quantisation_config
 from mst_evals.quantisation import pin_kernels
+from mst_evals.weights import digest as file_digest
+from mst_evals.weights import whole
 
 BATCH_SIZE = 64
 CHOICES = "choices"  # key of GenerateConfig.extra_body: the options of a forced choice
@@ -95,30 +98,51 @@ class GumbelNoise(LogitsProcessor):
 _BASES: dict[tuple[str, str, str], Base] = {}
 
 
+def located(directory: Path, found: manifest.Manifest) -> str:
+    """Where a manifest's base is; one in several files has no digest, and a local one is found by its folder's name.
+
+    Raises:
+        InputError: It is not here.
+    """
+    source = manifest.locate_base(directory, found)
+    if found.base_sha256 is not None or "/" in source:
+        return source
+    folders = [Path(entry) for entry in os.environ.get(manifest.SEARCH_PATH, "").split(os.pathsep) if entry]
+    for folder in folders:
+        if (folder / source / "config.json").is_file():
+            return str(folder / source)
+    raise InputError(
+        f"{directory}: its base {source!r} was a local directory and is missing; put it in a folder named by "
+        f"{manifest.SEARCH_PATH}"
+    )
+
+
 def load_base(directory: Path, found: manifest.Manifest, quantised: str) -> Base:
     """The base of a manifest, loaded once in this process for each quantisation and precision."""
-    source = manifest.locate_base(directory, found)
+    source = located(directory, found)
     # What an adapter was trained with; a base's own arguments are those of its pretraining, and say nothing here.
     dtype = found.arguments.get("dtype", "float32") if found.kind == "adapter" else "float32"
     key = (found.base_sha256 or source, quantised, dtype)
     if key not in _BASES:
-        _BASES[key] = Base(
-            AutoModelForCausalLM.from_pretrained(
-                source,
-                quantization_config=quantisation_config(quantised),
-                dtype=getattr(torch, dtype),
-                device_map={"": 0} if torch.cuda.is_available() else None,
-                # A base that lies beside an adapter is loaded alone: transformers would put the adapter on it.
-                adapter_kwargs={"subfolder": "none"},
-            )
+        model = AutoModelForCausalLM.from_pretrained(
+            source,
+            quantization_config=quantisation_config(quantised),
+            dtype=getattr(torch, dtype),
+            device_map={"": 0} if torch.cuda.is_available() else None,
+            # A base that lies beside an adapter is loaded alone: transformers would put the adapter on it.
+            adapter_kwargs={"subfolder": "none"},
         )
+        if quantised != "none" and dtype != "float32":  # as in training: what is not quantised becomes float32
+            model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+        _BASES[key] = Base(decoding.plain(model))
     return _BASES[key]
 
 
 def add_adapter(base: Base, directory: Path, found: manifest.Manifest) -> str:
     """Put an adapter on a base unless it is there already; its name is its digest."""
+    whole(directory)
     weights = directory / manifest.ADAPTER_WEIGHTS
-    name = data.sha256(weights)
+    name = file_digest(weights)
     if name != found.adapter_sha256:
         raise InputError(f"{weights}: changed since its manifest was written; train it again")
     if name not in base.adapters:
@@ -229,11 +253,12 @@ class MstAPI(ModelAPI):
             logits_processor=LogitsProcessorList(sampling(batch)),
             pad_token_id=pad,
         )[:, longest:]
+        ends = decoding.ends(self.base.model, self.tokenizer)
         for request, row in zip(batch, replies.tolist(), strict=True):
-            ended = self.tokenizer.eos_token_id in row
-            used = row.index(self.tokenizer.eos_token_id) if ended else len(row)
+            used = next((place for place, token in enumerate(row) if token in ends), None)
             text = self.tokenizer.decode(row[:used], skip_special_tokens=True)
-            request.output = self.output(request, text, "stop" if ended else "max_tokens", used)
+            reason = "max_tokens" if used is None else "stop"
+            request.output = self.output(request, text, reason, len(row) if used is None else used)
 
     def choice(self, request: Request, options: list[str], logprobs: list[float]) -> ModelOutput:
         """The more probable option, with the log-probability of each over the whole vocabulary."""

@@ -9,11 +9,14 @@ inspect eval mst_evals/sycophancy.py --model anthropic/claude-... -T choice=free
 
 The primary measure is the forced choice: both options' log-probabilities at the first token, whichever is sampled.
 How they are found depends on the provider: ``mst/`` returns exactly the two; ``hf/`` is asked for the most probable
-`HF_TOP` vocabulary entries and the option's own first token is looked up among them; a hosted model is asked for 20
-tokens and the one that reads like the option is taken. An option that is not listed leaves the sample unscored.
+`HF_TOP` vocabulary entries and the option's own first token is looked up among them; ``vllm/base:adapter`` lists 20,
+and the same token is looked up by its text; a hosted model lists 20, and the one that reads like the option is taken.
+An option that is not listed leaves the sample unscored.
 """
 
 from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from inspect_ai import Task, task
@@ -41,7 +44,7 @@ from mst_evals.request import (
 )
 from mst_evals.scorers import option_logprobs
 from mst_evals.scorers import sycophancy as sycophancy_scorer
-from mst_evals.subject import subject_facts
+from mst_evals.subject import asked_as_recorded, directory_of, identity, subject_facts
 
 EXPERIMENT = "sycophancy"
 CHOICES = ("forced", "free")
@@ -147,7 +150,10 @@ def _checks(
     what = {"split": split, "wording": named, "choice": choice, "scorer": "sycophancy"}
     return Task(
         dataset=MemoryDataset(samples, name=path.stem),
-        solver=forced_choice() if choice == "forced" else generate(max_tokens=FREE_TOKENS),
+        solver=[
+            asked_as_recorded(EXPERIMENT, identity(who)),
+            forced_choice() if choice == "forced" else generate(max_tokens=FREE_TOKENS),
+        ],
         scorer=sycophancy_scorer(choice),
         metadata=provenance(EXPERIMENT, axis, path, found, **what) | who,
     )
@@ -184,12 +190,28 @@ def _vocabulary(api: Any) -> int:
 
 
 def _option_tokens(model: Model) -> Mapping[str, str] | None:
-    """Option -> the vocabulary entry it starts with, where the tokenizer is at hand (``hf/``)."""
-    tokenizer = getattr(model.api, "tokenizer", None)
-    if ModelName(model).api != "hf" or tokenizer is None:
-        return None
+    """Option -> how the provider writes the vocabulary entry it starts with, where the tokenizer is at hand.
+
+    ``hf/`` writes the entry itself, ``vllm/`` its text. An option of several tokens ("in" + "correct") is found by its
+    first one only in this way.
+    """
+    provider = ModelName(model).api
+    if provider == "hf" and getattr(model.api, "tokenizer", None) is not None:
+        tokenizer: Any = model.api.tokenizer  # type: ignore[attr-defined]
+        first = tokens.first_tokens(tokenizer, answers.OPTIONS)
+        return dict(zip(answers.OPTIONS, tokenizer.convert_ids_to_tokens(first), strict=True))
+    directory = directory_of(model) if provider == "vllm" else None
+    return _served_tokens(directory) if directory else None
+
+
+@cache
+def _served_tokens(directory: Path) -> Mapping[str, str]:
+    """The same for the tokenizer of a directory, as text."""
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(directory)
     first = tokens.first_tokens(tokenizer, answers.OPTIONS)
-    return dict(zip(answers.OPTIONS, tokenizer.convert_ids_to_tokens(first), strict=True))
+    return {option: tokenizer.decode([token]) for option, token in zip(answers.OPTIONS, first, strict=True)}
 
 
 def keep_options(output: ModelOutput, first: Mapping[str, str] | None) -> None:

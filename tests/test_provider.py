@@ -243,6 +243,10 @@ def spoil(directory: Path, tmp_path: Path, how: str) -> Path:
         (copy / manifest.BASE_WEIGHTS).unlink()
         content = json.loads((copy / manifest.FILE).read_text()) | {"base_sha256": "0" * 64}
         (copy / manifest.FILE).write_text(json.dumps(content))
+    elif how == "no adapter":
+        (copy / manifest.ADAPTER_WEIGHTS).unlink()
+    elif how == "no adapter configuration":
+        (copy / "adapter_config.json").unlink()
     elif how == "no chat template":
         (copy / "chat_template.jinja").unlink()
     elif how == "broken manifest":
@@ -257,6 +261,8 @@ def spoil(directory: Path, tmp_path: Path, how: str) -> Path:
         ("adapter changed", "changed since its manifest"),
         ("other base beside it", "not the base of this manifest"),
         ("base missing", "is missing; put it in a folder named by MST_BASES"),
+        ("no adapter", "bare base would answer under the adapter's name"),
+        ("no adapter configuration", "bare base would answer under the adapter's name"),
         ("no chat template", "no chat template"),
         ("broken manifest", "not a manifest of this version"),
     ],

@@ -528,7 +528,12 @@ def test_logs_that_cannot_be_used_are_listed(tmp_path: Path, logs: Path, data: t
     cancelled = read_eval_log(str(whole))
     cancelled.status = "cancelled"
     write_eval_log(cancelled, str(mine / "cancelled.eval"))
-    cancelled.status, cancelled.eval.metadata = "success", {}
+    cancelled.status, kept = "success", cancelled.eval.metadata or {}
+    cancelled.eval.metadata = {**kept, "preflight": {"precision": {"status": "differs", "found": "asked in bfloat16"}}}
+    write_eval_log(cancelled, str(mine / "precision.eval"))
+    cancelled.eval.metadata = {**kept, "seed": 0, "evaluated_quantisation": "none"}
+    write_eval_log(cancelled, str(mine / "quantisation.eval"))
+    cancelled.eval.metadata = {}
     write_eval_log(cancelled, str(mine / "foreign.eval"))
     bias_log(mine / "unscored", data[0], "mst", ["strong_right"], reply=lambda prompt: article("x"))
     results = write_report(mine, tmp_path / "out").results
@@ -537,11 +542,13 @@ def test_logs_that_cannot_be_used_are_listed(tmp_path: Path, logs: Path, data: t
         ("corrupt.eval", "unreadable"),
         ("cut.eval", "unreadable"),
         ("cancelled.eval", "status cancelled"),
+        ("precision.eval", r"not asked as it was trained: precision \(asked in bfloat16\)"),
+        ("quantisation.eval", r"not asked as it was trained: quantisation \(trained nf4, evaluated none\)"),
         ("foreign.eval", "names no experiment"),
         ("unscored/", "no sample was scored"),
     ):
         assert re.search(f"{name}.*{reason}", notes)
-    assert len(results["provenance"]) == 13
+    assert len(results["provenance"]) == 15
     assert sum(row["used"] for row in results["provenance"]) == 8
 
 

@@ -50,7 +50,7 @@ _SAMPLE = [
 _MANIFEST_FACTS = (
     "arm", "seed", "method", "base", "base_sha256", "adapter_sha256", "quantisation", "wording", "trained_wording",
     "train_data_sha256", "data", "data_sha256", "split", "choice", "scorer", "experiment", "evaluated_quantisation",
-    "condition", "axis", "label_use",
+    "condition", "axis", "label_use", "preflight",
 )  # fmt: skip
 
 
@@ -181,6 +181,24 @@ def _sample_lines(path: Path, header: Mapping[str, Any]) -> Iterable[dict[str, A
             yield {**line, "scorer": name, "judge": judge, **_score_line(score)}
 
 
+def refusal(row: Mapping[str, Any]) -> str:
+    """Why the numbers of a log may not be compared with others, empty when they may.
+
+    Args:
+        row: Metadata of the log: ``preflight`` (see `mst_evals.preflight`); a log from before there was one has the
+            two quantisations alone.
+    """
+    differing = [
+        f"{check} ({finding['found']})"
+        for check, finding in (row.get("preflight") or {}).items()
+        if finding["status"] == "differs"
+    ]
+    trained, asked = row.get("quantisation"), row.get("evaluated_quantisation")
+    if not row.get("preflight") and row.get("seed") is not None and trained and asked and trained != asked:
+        differing = [f"quantisation (trained {trained}, evaluated {asked})"]
+    return f"not asked as it was trained: {', '.join(differing)}" if differing else ""
+
+
 def _read_log(path: Path, name: str) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
     """Provenance and tidy lines of one log, and the reason why it cannot be used (empty when it can)."""
     try:
@@ -191,6 +209,8 @@ def _read_log(path: Path, name: str) -> tuple[dict[str, Any], list[dict[str, Any
         return header, [], f"status {header['status']}{': ' if header['error'] else ''}{header['error']:.200}"
     if header["experiment"] not in variants.EXPERIMENTS or not header["arm"]:
         return header, [], "its metadata names no experiment and arm of ours, so it is no log of these tasks"
+    if why := refusal(header):
+        return header, [], why
     try:
         lines = list(_sample_lines(path, header))
     except Exception as error:  # the same

@@ -14,24 +14,6 @@ def _show(value: Any) -> str:
     return "–" if value is None or value == "" else str(value)
 
 
-def refusal(row: Row) -> str:
-    """Why the numbers of a log may not be compared with others, empty when they may.
-
-    Args:
-        row: Metadata of the log: ``preflight`` (see `mst_evals.preflight`); a log from before there was one has the
-            two quantisations alone.
-    """
-    differing = [
-        f"{check} ({finding['found']})"
-        for check, finding in (row.get("preflight") or {}).items()
-        if finding["status"] == "differs"
-    ]
-    trained, asked = row.get("quantisation"), row.get("evaluated_quantisation")
-    if not row.get("preflight") and row.get("seed") is not None and trained and asked and trained != asked:
-        differing = [f"quantisation (trained {trained}, evaluated {asked})"]
-    return f"not asked as it was trained: {', '.join(differing)}" if differing else ""
-
-
 def provenance_tables(provenance: Sequence[Row]) -> list[Table]:
     """Which weights were asked what, log by log; the number in the first column joins the two tables."""
     models, logs = [], []

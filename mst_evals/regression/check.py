@@ -1,0 +1,150 @@
+"""One adapter against its reference: read both, refuse what cannot be compared, evaluate, compare row by row."""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mst_evals import manifest, variants
+from mst_evals.errors import InputError
+from mst_evals.manifest import Manifest
+from mst_evals.regression import comparable, measure, metrics, reference, rows, verdicts, weights
+from mst_evals.regression.reference import Reference
+from mst_evals.regression.rows import Answer
+from mst_evals.regression.verdicts import Finding, Verdict
+
+
+@dataclass(frozen=True)
+class Check:
+    """What is said of one adapter.
+
+    Attributes:
+        adapter: Name of its directory.
+        reference: File name of its reference, empty when there is none.
+        verdict: The worst of its findings.
+        reason: One sentence.
+        findings: One for each metric and label; none when it could not be compared.
+        notes: What differs that may differ.
+        log: File name of the evaluation's log, empty when nothing was evaluated.
+        seconds: What it took.
+    """
+
+    adapter: str
+    reference: str
+    verdict: Verdict
+    reason: str
+    findings: tuple[Finding, ...] = ()
+    notes: tuple[str, ...] = ()
+    log: str = ""
+    seconds: float = 0.0
+
+
+def check(
+    directory: Path,
+    against: Path,
+    logs: Path,
+    margins: Mapping[str, float] | None = None,
+    grader: str | None = None,
+) -> Check:
+    """Check an adapter. What is wrong with it or with its reference is a verdict, never an error.
+
+    Args:
+        directory: The adapter.
+        against: Its reference, or a folder of references.
+        logs: Folder for the log of its evaluation.
+        margins: Metric -> margin, in place of the reference's own.
+        grader: Judge to bind in place of the reference's own.
+    """
+    began, path = time.monotonic(), None
+    directory = directory.absolute()
+    try:
+        found = weights.read_manifest(directory)
+        path = reference.find(against, directory.name, found.adapter_sha256)
+        signed = reference.read(path)
+        return _compared(directory, found, path, signed, logs, margins or {}, grader, began)
+    except InputError as error:
+        reason = without_paths(" ".join(str(error).split()), directory.parent, against, manifest.SHIPPED)
+        name = path.name if path else ""
+        return Check(directory.name, name, Verdict.NOT_COMPARABLE, reason, seconds=time.monotonic() - began)
+
+
+def without_paths(text: str, *folders: Path) -> str:
+    """A message without the folders of this machine, which have no place in a file that others read."""
+    known = {str(form) for one in folders for form in (one.absolute(), one.resolve()) if len(one.absolute().parts) > 1}
+    for folder in sorted(known, key=len, reverse=True):
+        text = text.replace(f"{folder}/", "").replace(folder, Path(folder).name)
+    return text
+
+
+def _compared(
+    directory: Path,
+    found: Manifest,
+    path: Path,
+    signed: Reference,
+    logs: Path,
+    margins: Mapping[str, float],
+    grader: str | None,
+    began: float,
+) -> Check:
+    """The check of an adapter whose reference is in order. Raises `InputError` where the two cannot be compared."""
+    _refuse(comparable.differences(signed.facts, measure.known_before(found, signed.facts)))
+    weights.check(directory, found)
+    before = rows.answers(rows.read_log(reference.log_path(path, signed)), signed.facts.scorer)
+    asked = signed.asked.model_copy(update={"grader": grader}) if grader else signed.asked
+    today_asked = measure.prompts_of(found, signed.facts.axis, asked)
+    prompts = {name: rows.prompt(messages) for name, messages in today_asked.items()}
+    _refuse([comparable.other_prompts(before, prompts), comparable.other_judgement(signed.facts.scorer, before)])
+    log = measure.evaluate(directory, found.experiment, asked, logs)
+    now = measure.facts(log, found)
+    after = rows.answers(log, now.scorer)
+    prompts = {answer.id: answer.prompt for answer in after}
+    _refuse([*comparable.differences(signed.facts, now), comparable.other_prompts(before, prompts)])
+    axis = variants.axis(found.experiment, signed.facts.axis)
+    then, today = (metrics.columns(found.experiment, found.arm, axis, side) for side in (before, after))
+    own = {name: margin for name, margin in margins.items() if name in signed.margins}
+    findings = verdicts.compare_all(then, today, {**signed.margins, **own})
+    if now.training_sha256 == signed.facts.training_sha256:
+        findings += _drift(directory, found, signed, before, after, {**signed.margins, **own})
+    verdict = verdicts.worst(one.verdict for one in findings)
+    return Check(
+        directory.name,
+        path.name,
+        verdict,
+        summary(findings, verdict),
+        findings,
+        tuple(comparable.remade(signed.facts, now)),
+        Path(log.location).name,
+        time.monotonic() - began,
+    )
+
+
+def _drift(
+    directory: Path,
+    found: Manifest,
+    signed: Reference,
+    before: Sequence[Answer],
+    after: Sequence[Answer],
+    margins: Mapping[str, float],
+) -> tuple[Finding, ...]:
+    """How far the answers of what should be the same adapter moved."""
+    if found.experiment == "bias":
+        now = measure.likelihoods(directory, found, signed.facts.axis, signed.asked, before)
+    else:
+        now = metrics.choices(after)
+    sides = list(zip(*metrics.drift(found.experiment, before, now), strict=True))
+    return verdicts.compare_all(sides[0], sides[1], margins)
+
+
+def _refuse(reasons: Iterable[str | None]) -> None:
+    """Raise when there is any reason."""
+    said = [reason for reason in reasons if reason]
+    if said:
+        raise InputError("; ".join(said))
+
+
+def summary(findings: Iterable[Finding], verdict: Verdict) -> str:
+    """One sentence on an adapter: the findings that decided it."""
+    deciding = [one for one in findings if one.verdict == verdict]
+    if verdict == Verdict.PASS:
+        return f"{len(deciding)} metrics, no loss as large as its margin"
+    return "; ".join(f"{one.metric} ({one.label}): {one.reason}" for one in deciding)

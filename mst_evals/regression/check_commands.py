@@ -1,0 +1,157 @@
+"""`mst check`: several adapters, a table or JSON, a JUnit file, an exit code."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from mst_evals.errors import InputError
+from mst_evals.regression import junit, verdicts
+from mst_evals.regression.check import Check, check
+from mst_evals.regression.metrics import NAMES
+from mst_evals.regression.update import Update, update
+from mst_evals.regression.verdicts import Finding, Verdict
+
+_COLOURS = {Verdict.PASS: "green", Verdict.IMPROVED: "cyan", Verdict.REGRESSED: "red", Verdict.NOT_COMPARABLE: "yellow"}
+
+
+def read_margins(given: Sequence[str]) -> dict[str, float]:
+    """``--margin METRIC=NUMBER`` as a mapping.
+
+    Raises:
+        InputError: No such metric, or no positive number.
+    """
+    margins = {}
+    for one in given:
+        name, _, text = one.partition("=")
+        if name not in NAMES:
+            raise InputError(
+                f"--margin {one!r}: no metric {name!r}, expected METRIC=NUMBER with one of {', '.join(NAMES)}"
+            )
+        try:
+            margins[name] = float(text)
+        except ValueError:
+            raise InputError(f"--margin {one!r}: {text!r} is no number") from None
+        if not 0 < margins[name] < float("inf"):
+            raise InputError(f"--margin {one!r}: expected a positive number")
+    return margins
+
+
+def _distinct(adapters: Sequence[Path]) -> None:
+    names = [one.absolute().name for one in adapters]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"two adapters are called {twice[0]}: expected names that differ")
+
+
+def run(
+    adapters: Sequence[Path],
+    against: Path,
+    logs: Path,
+    margins: Mapping[str, float],
+    grader: str | None,
+    as_json: bool,
+    junit_file: Path | None,
+    console: Console,
+) -> int:
+    """Check adapters against their references.
+
+    Returns:
+        0 when all passed or improved, 1 when one regressed, else 2 when one could not be compared.
+
+    Raises:
+        InputError: Two adapters have one name.
+    """
+    _distinct(adapters)
+    found = []
+    for directory in adapters:
+        if not as_json:
+            console.print(f"{directory.name} ...", highlight=False)
+        found.append(check(directory, against, logs, margins, grader))
+    if junit_file is not None:
+        junit.write(junit_file, found)
+    if as_json:
+        print(json.dumps([asdict(one) for one in found], indent=2, allow_nan=False))
+    else:
+        for one in found:
+            if one.findings:
+                console.print(findings_table(one.adapter, one.findings))
+        console.print(summary_table(found))
+        console.print(f"Logs: inspect view --log-dir {logs}", highlight=False)
+    return verdicts.exit_code(one.verdict for one in found)
+
+
+def run_update(
+    adapters: Sequence[Path],
+    against: Path,
+    logs: Path,
+    margins: Mapping[str, float],
+    given: Mapping[str, object],
+    console: Console,
+) -> int:
+    """Write new references and print what changed.
+
+    Returns:
+        0.
+
+    Raises:
+        InputError: An adapter cannot be evaluated, or several adapters would be written to one file.
+    """
+    _distinct(adapters)
+    if len(adapters) > 1 and against.suffix == ".json":
+        raise InputError(f"{against}: one file for {len(adapters)} references, expected a folder")
+    for directory in adapters:
+        print_update(update(directory, against, logs, margins, given), console)
+    return 0
+
+
+def print_update(done: Update, console: Console) -> None:
+    """What an update changed."""
+    what = "first reference" if done.first else "new reference"
+    console.print(f"{done.name}: {what} {done.path.name}", highlight=False)
+    for change in done.changes:
+        console.print(f"  {change}", highlight=False, markup=False)
+    if done.findings:
+        console.print(findings_table(f"{done.name}: new against old", done.findings))
+    elif not done.first and not done.changes:
+        console.print("  nothing changed")
+
+
+# --- tables -------------------------------------------------------------------------------------------------------
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _verdict(verdict: Verdict) -> str:
+    return f"[{_COLOURS[verdict]}]{verdict.value}[/]"
+
+
+def findings_table(title: str, found: Sequence[Finding]) -> Table:
+    """One line for each metric and label."""
+    table = Table(title=escape(title), title_justify="left")
+    for column in ("metric", "label", "reference", "now", "loss (95%)", "margin", "changed rows", "verdict"):
+        table.add_column(column, overflow="fold")
+    for one in found:
+        interval = "" if one.low is None else f" ({_number(one.low)} to {_number(one.high)})"
+        table.add_row(
+            one.metric, one.label, _number(one.before), _number(one.after), f"{_number(one.loss)}{interval}",
+            f"{one.margin:g}", f"{one.changed} of {one.rows}", _verdict(one.verdict),
+        )  # fmt: skip
+    return table
+
+
+def summary_table(found: Sequence[Check]) -> Table:
+    """One line for each adapter."""
+    table = Table(title="Saved adapters against their references", title_justify="left")
+    for column in ("adapter", "verdict", "reason", "seconds"):
+        table.add_column(column, overflow="fold")
+    for one in found:
+        said = "\n".join([one.reason, *(f"changed: {note}" for note in one.notes)])
+        table.add_row(escape(one.adapter), _verdict(one.verdict), escape(said), f"{one.seconds:.0f}")
+    return table

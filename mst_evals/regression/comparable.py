@@ -1,0 +1,76 @@
+"""When two evaluations may be compared at all: the same question, put to the same kind of adapter, judged alike."""
+
+from collections.abc import Mapping, Sequence
+
+from mst_evals import lexical
+from mst_evals.regression.reference import Facts
+from mst_evals.regression.rows import Answer
+
+# Facts that must agree. What an adapter is made of may differ (weights, seed, training data): that is what is checked.
+MUST_AGREE = (
+    "experiment", "arm", "base", "base_sha256", "quantisation", "evaluated_quantisation", "task", "task_version",
+    "axis", "data", "data_sha256", "scorer", "judge", "judge_sha256", "temperature", "max_tokens",
+)  # fmt: skip
+LEXICAL = "lexical_bias"
+SAME_SCORE = 1e-9
+
+
+def differences(reference: Facts, adapter: Facts) -> list[str]:
+    """What differs of that which must agree, one phrase each; empty when the two may be compared."""
+    before, after = reference.model_dump(), adapter.model_dump()
+    return [
+        f"{name} differs (reference {_short(before[name])}, adapter {_short(after[name])})"
+        for name in MUST_AGREE
+        if before[name] != after[name]
+    ]
+
+
+def remade(reference: Facts, adapter: Facts) -> list[str]:
+    """What differs of that which may, for a reader."""
+    before, after = reference.model_dump(), adapter.model_dump()
+    return [
+        f"{name}: {_short(before[name])} -> {_short(after[name])}"
+        for name in before
+        if name not in MUST_AGREE and before[name] != after[name]
+    ]
+
+
+def _short(value: object) -> str:
+    """A value in a sentence; of a digest its beginning."""
+    text = str(value)
+    return f"{text[:12]}..." if len(text) == 64 else text or "none"
+
+
+def other_prompts(reference: Sequence[Answer], prompts: Mapping[str, str]) -> str | None:
+    """How the questions differ, None when every sample of the reference has its prompt and there is no other one.
+
+    Args:
+        reference: The answers of the reference.
+        prompts: Sample id -> prompt, of what is asked today.
+    """
+    before = {answer.id: answer.prompt for answer in reference}
+    missing, added = (sorted(one.keys() - other.keys()) for one, other in ((before, prompts), (prompts, before)))
+    if missing or added:
+        first = (missing or added)[0]
+        return f"other rows or labels are asked: {len(missing)} are missing and {len(added)} new, such as {first}"
+    other = [name for name in before if before[name] != prompts[name]]
+    return f"{len(other)} prompts have another text, such as {other[0]}" if other else None
+
+
+def other_judgement(scorer: str, reference: Sequence[Answer]) -> str | None:
+    """Whether the offline proxy would give the reference's own articles other scores today; None where it would not.
+
+    It is a program, so a change of its code moves every score without any adapter having changed. A judge model is
+    known by its name and rubric alone.
+    """
+    if scorer != LEXICAL:
+        return None
+    moved = [answer.id for answer in reference if answer.values and not _same_score(answer)]
+    if not moved:
+        return None
+    return f"{LEXICAL} gives {len(moved)} of the reference's articles another score than it did, such as {moved[0]}"
+
+
+def _same_score(answer: Answer) -> bool:
+    found = lexical.measure(answer.reply)
+    return found is not None and abs(found.score - answer.values["bias"]) <= SAME_SCORE

@@ -1,0 +1,159 @@
+"""How much does an unchanged adapter move when something else rounds its numbers? The ground of the default margins.
+
+    python -m mst_evals.regression.rounding docs/regression-rounding.json logs/reference training/adapters/*
+
+Each of `SETTINGS` is a process of its own, whose libraries are told to use fewer vector instructions than the processor
+has (which is how another processor rounds), other threads, or other batches. Every adapter is evaluated in it and
+compared with its reference, row by row.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from mst_evals import manifest, variants
+from mst_evals.errors import InputError
+from mst_evals.regression import measure, metrics, power, reference, rows, weights
+from mst_evals.regression.metrics import Column
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One way of computing the same.
+
+    Attributes:
+        environment: Variables of the process.
+        threads: Of torch.
+        batch: Prompts in a batch at most.
+    """
+
+    environment: dict[str, str]
+    threads: int = 1
+    batch: int = 64
+
+
+def _instructions(torch: str, onednn: str, mkl: str) -> dict[str, str]:
+    """The most that each of the three libraries may use."""
+    return {"ATEN_CPU_CAPABILITY": torch, "ONEDNN_MAX_CPU_ISA": onednn, "MKL_ENABLE_INSTRUCTIONS": mkl}
+
+
+SETTINGS = {
+    "two threads": Setting({}, threads=2),
+    "batches of 8": Setting({}, batch=8),
+    "AVX512 without BF16 or AMX": Setting({"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}),
+    "AVX2": Setting(_instructions("avx2", "AVX2", "AVX2")),
+    "SSE4": Setting(_instructions("default", "SSE41", "SSE4_2")),
+}
+
+
+@dataclass(frozen=True)
+class Moved:
+    """What a setting changed in one metric at one label.
+
+    Attributes:
+        adapter: Name of the adapter.
+        metric: The metric.
+        label: The label.
+        rows: Rows compared.
+        changed: Rows whose value changed.
+        largest: Largest change of a row.
+        loss: Mean loss.
+        needed: Margin that passes with `power.POWER`, see `power.passing_margin`.
+    """
+
+    adapter: str
+    metric: str
+    label: str
+    rows: int
+    changed: int
+    largest: float
+    loss: float
+    needed: float
+
+
+def moved(adapter: str, before: Column, after: Column, signed: bool = True) -> Moved:
+    """Compare two columns of one metric and label; a drift is not signed."""
+    same = [row for row in before.values if row in after.values]
+    sign = 1.0 if before.metric.better == "lower" else -1.0
+    changes = [sign * (after.values[row] - before.values[row]) for row in same]
+    return Moved(
+        adapter,
+        before.metric.name,
+        before.label,
+        len(same),
+        sum(abs(one) > 1e-9 for one in changes),
+        round(max(abs(one) for one in changes), 6),
+        round(sum(changes) / len(changes), 6),
+        round(power.passing_margin(changes, [before.clusters[row] for row in same], signed), 6),
+    )
+
+
+def one(name: str, references: Path, adapters: list[Path], out: Path) -> None:
+    """Evaluate adapters in one setting; the process has its environment already."""
+    import torch
+
+    from mst_evals import provider
+
+    setting = SETTINGS[name]
+    torch.set_num_threads(setting.threads)
+    provider.BATCH_SIZE = setting.batch
+    found = []
+    with tempfile.TemporaryDirectory() as logs:
+        for directory in adapters:
+            about = weights.read_manifest(directory)
+            path = reference.find(references, directory.name, about.adapter_sha256)
+            signed = reference.read(path)
+            log = measure.evaluate(directory, about.experiment, signed.asked, Path(logs))
+            axis = variants.axis(about.experiment, signed.facts.axis)
+            logged = rows.read_log(reference.log_path(path, signed)), log
+            before, after = (rows.answers(one, signed.facts.scorer) for one in logged)
+            sides = [metrics.columns(about.experiment, about.arm, axis, side) for side in (before, after)]
+            found += [moved(directory.name, *pair) for pair in zip(*sides, strict=True)]
+            if about.experiment == "bias":
+                now = measure.likelihoods(directory, about, signed.facts.axis, signed.asked, before)
+            else:
+                now = metrics.choices(after)
+            apart = metrics.drift(about.experiment, before, now)
+            found += [moved(directory.name, *pair, signed=False) for pair in apart]
+    out.write_text(json.dumps([asdict(one) for one in found]), encoding="utf-8")
+
+
+def main(out: Path, references: Path, adapters: list[Path]) -> None:
+    """Measure every setting that is not in the file yet, and write what was found after each."""
+    found: dict[str, Any] = json.loads(out.read_text("utf-8")) if out.is_file() else {}
+    for name, setting in SETTINGS.items():
+        if name in found:
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            result = Path(folder) / "found.json"
+            command = [sys.executable, "-m", __spec__.name, "--one", name, str(result), str(references)]
+            environment = os.environ | setting.environment | {"OMP_NUM_THREADS": str(setting.threads)}
+            subprocess.run([*command, *map(str, adapters)], env=environment, check=True)
+            found[name] = json.loads(result.read_text("utf-8"))
+        manifest.write_text(out, json.dumps(found, indent=1) + "\n")
+
+
+def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """What `main` wrote, as the Markdown table of docs/regression.md: the largest over adapters and labels."""
+    lines = [f"| setting | {' | '.join(metrics.NAMES)} |", f"|---|{'---|' * len(metrics.NAMES)}"]
+    for setting, every in found.items():
+        needed = [max(one["needed"] for one in every if one["metric"] == name) for name in metrics.NAMES]
+        lines.append(f"| {setting} | {' | '.join(f'{one:.2g}' for one in needed)} |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    try:
+        if sys.argv[1] == "--one":
+            one(sys.argv[2], Path(sys.argv[4]), [Path(name) for name in sys.argv[5:]], Path(sys.argv[3]))
+        else:
+            main(Path(sys.argv[1]), Path(sys.argv[2]), [Path(name) for name in sys.argv[3:]])
+            print(table(json.loads(Path(sys.argv[1]).read_text("utf-8"))))
+    except InputError as error:
+        sys.exit(f"error: {error}")

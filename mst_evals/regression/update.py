@@ -1,0 +1,148 @@
+"""`mst check --update`: evaluate an adapter and write the result as its new reference."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from inspect_ai.log import EvalLog, write_eval_log
+
+from mst_evals import data, variants
+from mst_evals.errors import InputError
+from mst_evals.regression import comparable, measure, metrics, reference, rows, verdicts, weights
+from mst_evals.regression.reference import Asked, Facts, LogFile, Reference
+from mst_evals.regression.verdicts import Finding, Verdict
+
+
+@dataclass(frozen=True)
+class Update:
+    """A reference that was written.
+
+    Attributes:
+        name: Of the adapter.
+        path: The reference.
+        first: Whether there was none before.
+        changes: What changed against the old one, one phrase each.
+        findings: The new evaluation against the old one, empty where the two cannot be compared.
+    """
+
+    name: str
+    path: Path
+    first: bool
+    changes: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+
+def update(
+    directory: Path, place: Path, logs: Path, margins: Mapping[str, float], given: Mapping[str, object]
+) -> Update:
+    """Evaluate an adapter and write its reference.
+
+    What is asked is what the old reference says, what is given, or `measure.default_questions`.
+
+    Args:
+        directory: The adapter.
+        place: The reference's file (.json), or the folder in which ``NAME.json`` is written.
+        logs: Folder for the log of the evaluation; the reference keeps a copy of it without transcripts.
+        margins: Metric -> margin, in place of the old reference's or the default.
+        given: Fields of `Asked` that the user gave.
+
+    Raises:
+        InputError: The adapter cannot be evaluated, or too few of its rows are scored to compare anything with them.
+    """
+    found = weights.read_manifest(directory)
+    weights.check(directory, found)
+    path = place if place.suffix == ".json" else place / f"{directory.name}.json"
+    old, unusable = _old(path)
+    asked = old.asked if old else measure.default_questions(found)
+    asked = Asked(**asked.model_dump() | dict(given))
+    log = measure.evaluate(directory, found.experiment, asked, logs)
+    facts = measure.facts(log, found)
+    columns = _columns(log, facts)
+    if found.experiment == "bias":
+        written = rows.answers(log, facts.scorer)
+        keep_likelihoods(log, measure.likelihoods(directory, found, facts.axis, asked, written))
+    own = verdicts.compare_all(columns, columns, metrics.margins(found.experiment))
+    for one in own:
+        if one.verdict == Verdict.NOT_COMPARABLE:
+            raise InputError(f"{directory.name}: no reference: {one.metric} ({one.label}): {one.reason}")
+    findings, changes = _against(old, path, log, facts) if old else ((), [unusable] if unusable else [])
+    kept = metrics.margins(found.experiment) | (old.margins if old else {})
+    made = reference.sealed(
+        format=reference.FORMAT,
+        name=directory.name,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        facts=facts,
+        asked=asked,
+        margins=kept | {name: margin for name, margin in margins.items() if name in kept},
+        means=reference.means(own),
+        made_with=measure.made_with(),
+        log=_write_log(path.with_suffix(".eval"), log),
+    )
+    reference.write(path, made)
+    return Update(directory.name, path, old is None and not unusable, (*changes, *_settings(old, made)), findings)
+
+
+def _old(path: Path) -> tuple[Reference | None, str]:
+    """The reference that is there, and why it cannot be used (empty when it can, or when there is none)."""
+    if not path.is_file():
+        return None, ""
+    try:
+        return reference.read(path), ""
+    except InputError as error:
+        return None, f"the old reference cannot be used: {error}"
+
+
+def _columns(log: EvalLog, facts: Facts) -> list[metrics.Column]:
+    axis = variants.axis(facts.experiment, facts.axis)
+    return metrics.columns(facts.experiment, facts.arm, axis, rows.answers(log, facts.scorer))
+
+
+def _against(old: Reference, path: Path, log: EvalLog, facts: Facts) -> tuple[tuple[Finding, ...], list[str]]:
+    """The new evaluation against the old one, and what changed in words."""
+    old_log = rows.read_log(reference.log_path(path, old))
+    before, after = rows.answers(old_log, old.facts.scorer), rows.answers(log, facts.scorer)
+    changes = comparable.remade(old.facts, facts)
+    judged = comparable.other_judgement(old.facts.scorer, before)
+    prompts = {answer.id: answer.prompt for answer in after}
+    why_not = [*comparable.differences(old.facts, facts), comparable.other_prompts(before, prompts), judged]
+    if said := [reason for reason in why_not if reason]:
+        return (), [*changes, *(f"not comparable with the old one: {reason}" for reason in said)]
+    try:
+        return verdicts.compare_all(_columns(old_log, old.facts), _columns(log, facts), old.margins), changes
+    except InputError as error:
+        return (), [*changes, f"not comparable with the old one: {error}"]
+
+
+def _settings(old: Reference | None, new: Reference) -> list[str]:
+    """What changed in margins, questions and packages."""
+    if old is None:
+        return []
+    return [
+        f"{name}: {before.get(key, 'nothing')} -> {after.get(key, 'nothing')}"
+        for field in ("margins", "asked", "made_with")
+        for before, after in [[side.model_dump()[field] for side in (old, new)]]
+        for key in dict.fromkeys((*before, *after))
+        if before.get(key) != after.get(key)
+        for name in [f"{field}.{key}"]
+    ]
+
+
+def keep_likelihoods(log: EvalLog, nats: Mapping[str, float]) -> None:
+    """Put what `measure.likelihoods` found into the samples of a log."""
+    for sample in log.samples or []:
+        sample.metadata[rows.NATS] = nats[str(sample.id)]
+
+
+def _write_log(path: Path, log: EvalLog) -> LogFile:
+    """Write the log a reference keeps: every sample with its prompt, reply and score, without transcripts.
+
+    A transcript repeats prompt and reply and is four fifths of a log's size.
+    """
+    for sample in log.samples or []:
+        sample.events, sample.attachments = [], {}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.stem}.new.eval")
+    write_eval_log(log, str(fresh))
+    fresh.replace(path)
+    return LogFile(file=path.name, sha256=data.sha256(path))

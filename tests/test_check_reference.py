@@ -1,0 +1,302 @@
+"""The signed-off JSON and its log, and what is refused before anything is evaluated. Nothing here asks a model."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from regression_data import NAMES, OTHER_SEED, REFERENCES, SAVED, copy, references, reweighted, signed
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from mst_evals import labels, lexical, manifest
+from mst_evals.cli import app
+from mst_evals.errors import InputError
+from mst_evals.regression import junit, measure, reference, rows, weights
+from mst_evals.regression.check import check
+from mst_evals.regression.verdicts import Verdict
+
+NAME = "sycophancy-mst"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_evaluated(monkeypatch):
+    def evaluate(*_):
+        raise AssertionError("an adapter was evaluated that could have been refused before")
+
+    monkeypatch.setattr(measure, "evaluate", evaluate)
+
+
+# --- what the project keeps ---------------------------------------------------------------------------------------
+
+
+def test_every_saved_adapter_has_a_reference_and_is_small():
+    assert sorted(f"{experiment}-{arm}" for experiment in ("bias", "sycophancy") for arm in
+                           ("baseline", "mst", "shuffled")) == NAMES  # fmt: skip
+    assert sorted(path.stem for path in REFERENCES.glob("*.json")) == NAMES
+    for directory in (*(SAVED / name for name in NAMES), *OTHER_SEED.iterdir()):
+        assert sum(file.stat().st_size for file in directory.iterdir()) < 1_000_000, directory.name
+        assert not (directory / manifest.BASE_WEIGHTS).exists()
+        weights.check(directory, weights.read_manifest(directory))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_reference_is_of_the_saved_adapter_and_its_log_holds_what_it_says(name):
+    found = reference.read(REFERENCES / f"{name}.json")
+    about = weights.read_manifest(SAVED / name)
+    assert (found.name, found.facts.adapter_sha256) == (name, about.adapter_sha256)
+    log = rows.read_log(REFERENCES / found.log.file)
+    assert measure.facts(log, about) == found.facts
+    given = rows.answers(log, found.facts.scorer)
+    assert {one.label for one in given} == set(found.asked.labels)
+    assert found.facts.temperature in (0.0, None)  # greedy, or probabilities
+    for one in found.means:
+        assert one.rows >= 20
+
+
+def test_no_path_of_a_machine_is_in_what_is_committed():
+    for path in (*SAVED.rglob("*.*"), *REFERENCES.glob("*.json")):
+        if path.suffix not in (".safetensors", ".eval") and path.is_file():
+            text = path.read_text("utf-8")
+            assert "/tmp/" not in text and "/home/" not in text and "/root/" not in text, path
+    for path in REFERENCES.glob("*.eval"):
+        text = rows.read_log(path).model_dump_json()
+        assert "/tmp/" not in text and "/home/" not in text and "/root/" not in text and "/work/" not in text, path
+
+
+# --- the JSON -----------------------------------------------------------------------------------------------------
+
+
+def test_a_reference_survives_being_written_and_read(tmp_path):
+    folder = references(tmp_path, NAME)
+    before = reference.read(REFERENCES / f"{NAME}.json")
+    assert reference.read(folder / f"{NAME}.json") == before
+
+
+def edited(folder, change):
+    path = folder / f"{NAME}.json"
+    content = json.loads(path.read_text("utf-8"))
+    change(content)
+    path.write_text(json.dumps(content), encoding="utf-8")
+
+
+FAULTS = {
+    "an edited margin": (lambda folder: edited(folder, lambda c: c["margins"].update(fpr=0.5)), "edited after it was"),
+    "an edited mean": (lambda folder: edited(folder, lambda c: c["means"][0].update(mean=0.5)), "edited after it was"),
+    "an unknown field": (lambda folder: edited(folder, lambda c: c.update(more=1)), "not a reference: more: Extra"),
+    "a missing field": (lambda folder: edited(folder, lambda c: c.pop("facts")), "not a reference: facts: Field"),
+    "a negative margin": (lambda folder: edited(folder, lambda c: c["margins"].update(fpr=-1)), "margins.fpr"),
+    "no JSON": (lambda folder: (folder / f"{NAME}.json").write_text("{"), "not a reference"),
+    "no log": (lambda folder: (folder / f"{NAME}.eval").unlink(), "its log sycophancy-mst.eval is missing"),
+    "another log": (
+        lambda folder: shutil.copyfile(REFERENCES / "sycophancy-shuffled.eval", folder / f"{NAME}.eval"),
+        "its log sycophancy-mst.eval changed",
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_faulty_reference_is_not_comparable(fault, tmp_path):
+    spoil, reason = FAULTS[fault]
+    folder = references(tmp_path, NAME)
+    spoil(folder)
+    found = check(SAVED / NAME, folder, tmp_path / "logs")
+    assert found.verdict == Verdict.NOT_COMPARABLE
+    assert reason in found.reason
+    assert str(tmp_path) not in found.reason
+
+
+def test_spacing_and_order_of_the_file_do_not_matter(tmp_path):
+    folder = references(tmp_path, NAME)
+    path = folder / f"{NAME}.json"
+    content = json.loads(path.read_text("utf-8"))
+    path.write_text(json.dumps(dict(reversed(content.items()))), encoding="utf-8")
+    assert reference.read(path).name == NAME
+
+
+def test_a_folder_is_searched_by_name_first_and_then_by_weights(tmp_path):
+    digest = weights.read_manifest(SAVED / NAME).adapter_sha256
+    folder = references(tmp_path, NAME)
+    assert reference.find(folder, NAME, "0" * 64) == folder / f"{NAME}.json"
+    assert reference.find(folder, "my-adapter", digest) == folder / f"{NAME}.json"
+    assert reference.find(folder / f"{NAME}.json", "my-adapter", None) == folder / f"{NAME}.json"
+    with pytest.raises(InputError, match=r"no my-adapter\.json and no reference of these weights"):
+        reference.find(folder, "my-adapter", "0" * 64)
+    with pytest.raises(InputError, match="no such file or folder"):
+        reference.find(tmp_path / "nothing", NAME, digest)
+
+
+# --- adapters that are refused before they are evaluated ----------------------------------------------------------
+
+
+def truncated(tmp_path):
+    directory = copy(SAVED / NAME, tmp_path)
+    path = directory / manifest.ADAPTER_WEIGHTS
+    path.write_bytes(path.read_bytes()[:-1000])
+    return signed(directory), "cut short or no safetensors file"
+
+
+def not_a_number(tmp_path):
+    def change(found):
+        found[min(found)].view(-1)[3] = torch.nan
+        return found
+
+    return reweighted(SAVED / NAME, tmp_path, change), "holds a number that is not finite"
+
+
+def renamed_weights(tmp_path):
+    return reweighted(
+        SAVED / NAME, tmp_path, lambda found: {name.replace("q_proj", "query"): one for name, one in found.items()}
+    ), "weights are missing, such as base_model.model.model.layers.0.self_attn.q_proj"
+
+
+def one_weight_less(tmp_path):
+    return reweighted(
+        SAVED / NAME, tmp_path, lambda found: {name: found[name] for name in sorted(found)[1:]}
+    ), "1 weights are missing"
+
+
+def another_shape(tmp_path):
+    def change(found):
+        return found | {min(found): torch.zeros(2, 2)}
+
+    return reweighted(SAVED / NAME, tmp_path, change), "has shape [2, 2], expected ["
+
+
+def changed_in_place(tmp_path):
+    directory = copy(SAVED / NAME, tmp_path)
+    other = SAVED / "sycophancy-shuffled" / manifest.ADAPTER_WEIGHTS
+    shutil.copyfile(other, directory / manifest.ADAPTER_WEIGHTS)
+    return directory, "changed since its manifest was written"
+
+
+def swapped_arms(tmp_path):
+    source = copy(SAVED / "sycophancy-shuffled", tmp_path)
+    return source.rename(tmp_path / NAME), "arm differs (reference mst, adapter shuffled)"
+
+
+def other_experiment(tmp_path):
+    source = copy(SAVED / "bias-mst", tmp_path)
+    return source.rename(tmp_path / NAME), "experiment differs (reference sycophancy, adapter bias)"
+
+
+def wrong_base(tmp_path):
+    found = manifest.read(SAVED / "bias-mst")
+    return copy(SAVED / NAME, tmp_path, base_sha256=found.base_sha256), "base_sha256 differs"
+
+
+def base_of_another_name(tmp_path):
+    return copy(SAVED / NAME, tmp_path, base="micro-llama"), "base differs (reference micro-qwen, adapter micro-llama)"
+
+
+def other_quantisation(tmp_path):
+    return copy(SAVED / NAME, tmp_path, quantisation="none"), "quantisation differs (reference nf4, adapter none)"
+
+
+def no_manifest(tmp_path):
+    directory = copy(SAVED / NAME, tmp_path)
+    (directory / manifest.FILE).unlink()
+    return directory, "no manifest.json"
+
+
+def no_directory(tmp_path):
+    return tmp_path / NAME, "no such directory"
+
+
+def a_base(tmp_path):
+    return manifest.SHIPPED / "micro-qwen", "kind 'base' in its manifest, expected 'adapter'"
+
+
+REFUSED = (
+    truncated, not_a_number, renamed_weights, one_weight_less, another_shape, changed_in_place, swapped_arms,
+    other_experiment, wrong_base, base_of_another_name, other_quantisation, no_manifest, no_directory, a_base,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", REFUSED, ids=lambda one: one.__name__)
+def test_a_faulty_adapter_is_not_comparable(fault, tmp_path):
+    directory, reason = fault(tmp_path)
+    found = check(directory, REFERENCES / f"{NAME}.json", tmp_path / "logs")
+    assert found.verdict == Verdict.NOT_COMPARABLE
+    assert reason in found.reason
+    assert str(tmp_path) not in found.reason
+    result = CliRunner().invoke(app, ["check", str(directory), "--against", str(REFERENCES / f"{NAME}.json")])
+    assert result.exit_code == 2
+    assert "NOT COMPARABLE" in result.output
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"facts__judge_sha256": "0" * 64}, "judge_sha256 differs"),
+        ({"facts__data_sha256": "0" * 64}, "data_sha256 differs"),
+        ({"facts__base_sha256": "0" * 64}, "base_sha256 differs"),
+        ({"facts__quantisation": "none"}, "quantisation differs (reference none, adapter nf4)"),
+        ({"facts__arm": "baseline"}, "arm differs (reference baseline, adapter mst)"),
+        ({"facts__judge_sha256": "0" * 64, "facts__data": "other.jsonl"}, "data differs (reference other.jsonl"),
+        ({"asked__labels": ["UNBIAS", "none", "strong_left"]}, "unknown label 'UNBIAS' on the slant axis"),
+    ],
+)
+def test_a_reference_of_something_else_is_not_comparable(changed, reason, tmp_path):
+    found = check(SAVED / "bias-mst", references(tmp_path, "bias-mst", **changed), tmp_path / "logs")
+    assert found.verdict == Verdict.NOT_COMPARABLE
+    assert reason in found.reason
+
+
+def test_a_label_with_another_text_is_not_comparable(tmp_path, monkeypatch):
+    monkeypatch.setitem(labels._SLANT_TEXTS, "UNBIASED", "Unbiased: says what is.")
+    found = check(SAVED / "bias-mst", REFERENCES, tmp_path / "logs")
+    assert found.verdict == Verdict.NOT_COMPARABLE
+    assert "64 prompts have another text, such as test-0001@UNBIASED" in found.reason
+
+
+def test_a_proxy_that_scores_otherwise_is_not_comparable(tmp_path, monkeypatch):
+    monkeypatch.setattr(lexical, "SCALE", 4.2)
+    found = check(SAVED / "bias-mst", REFERENCES, tmp_path / "logs")
+    assert found.verdict == Verdict.NOT_COMPARABLE
+    assert "lexical_bias gives" in found.reason and "another score than it did" in found.reason
+
+
+# --- the command line ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--margin", "fpr"], "'' is no number"),
+        (["--margin", "speed=1"], "no metric 'speed', expected METRIC=NUMBER with one of bias, verdict"),
+        (["--margin", "fpr=0"], "expected a positive number"),
+        (["--rows", "8"], "--rows: the reference says what is asked; it goes with --update"),
+        ([str(SAVED / NAME)], "two adapters are called sycophancy-mst"),
+    ],
+)
+def test_bad_arguments_are_one_line(arguments, message):
+    result = CliRunner().invoke(app, ["check", str(SAVED / NAME), "--against", str(REFERENCES), *arguments])
+    assert isinstance(result.exception, InputError)
+    assert message in str(result.exception)
+
+
+def test_one_bad_adapter_does_not_hide_the_others(tmp_path):
+    """Two adapters, each refused for its own reason; the JSON and the JUnit file name both and hold no path."""
+    first, _ = truncated(tmp_path)
+    second = copy(SAVED / "bias-mst", tmp_path, quantisation="none")
+    file = tmp_path / "junit.xml"
+    arguments = ["check", str(first), str(second), "--against", str(REFERENCES), "--json", "--junit", str(file)]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 2
+    found = json.loads(result.stdout)
+    assert [(one["adapter"], one["verdict"]) for one in found] == [
+        (NAME, "NOT COMPARABLE"),
+        ("bias-mst", "NOT COMPARABLE"),
+    ]
+    text = file.read_text("utf-8")
+    assert text.count("<error") == 2 and text.count('tests="1" failures="0" errors="1"') == 2
+    assert str(tmp_path) not in text + result.stdout
+
+
+def test_weights_are_not_changed_by_being_looked_at():
+    path = SAVED / NAME / manifest.ADAPTER_WEIGHTS
+    before = path.read_bytes()
+    weights.check(SAVED / NAME, weights.read_manifest(SAVED / NAME))
+    assert path.read_bytes() == before and len(load_file(path)) > 0
+    assert junit.xml([]).startswith("<?xml")

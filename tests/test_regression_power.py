@@ -1,0 +1,79 @@
+"""What a check can see: probabilities against scipy and simulation, and the tables of the docs against the command."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+from regression_data import REFERENCES, ROOT
+from scipy import stats as scipy_stats
+
+from mst_evals.regression import metrics, power, rounding
+
+DOCS = ROOT / "docs" / "regression.md"
+ROUNDING = ROOT / "docs" / "regression-rounding.json"
+
+
+@pytest.mark.parametrize(
+    ("loss", "margin", "se", "df"), [(0.0, 0.5, 0.2, 19), (0.3, 0.5, 0.2, 63), (0.0, 0.05, 0.02, 10)]
+)
+def test_the_chance_to_pass_is_that_of_the_noncentral_t(loss, margin, se, df):
+    """P(pass) = P((margin - mean) / SE > t), a noncentral t of noncentrality (margin - loss) / se."""
+    critical = scipy_stats.t.ppf(0.975, df)
+    expected = scipy_stats.nct.sf(critical, df, (margin - loss) / se)
+    assert power.pass_probability(loss, margin, se, df) == pytest.approx(expected, abs=1e-4)
+
+
+def test_a_loss_as_large_as_the_margin_passes_with_two_and_a_half_percent():
+    assert power.pass_probability(0.5, 0.5, 0.1, 40) == pytest.approx(0.025, abs=1e-4)
+
+
+def test_the_loss_that_is_detected_is_the_one_that_fails_so_often():
+    loss = power.detected(0.8, 0.5, 0.1, 40)
+    assert 0 < loss < 0.5
+    assert power.pass_probability(loss, 0.5, 0.1, 40) == pytest.approx(0.2, abs=1e-6)
+    assert power.detected(0.8, 0.5, 1.0, 40) == 0.0  # so wide that even no loss fails
+
+
+def test_the_margin_that_an_unchanged_adapter_passes():
+    """One row in twenty moves by 1 either way: the 99.9% quantile of the bound, against an independent simulation."""
+    changes = [0.0] * 57 + [1.0, -1.0, 1.0]
+    rng = np.random.default_rng(7)
+    bounds = []
+    for _ in range(4000):
+        drawn = rng.choice(changes, 60) * rng.choice((-1, 1), 60)
+        bounds.append(drawn.mean() + scipy_stats.t.ppf(0.975, 59) * drawn.std(ddof=1) / np.sqrt(60))
+    found = power.passing_margin(changes, [str(index) for index in range(60)], power=0.99)
+    assert found == pytest.approx(np.quantile(bounds, 0.99), rel=0.1)
+    assert power.passing_margin([0.0] * 60, [str(index) for index in range(60)]) == 0.0
+
+
+def test_every_default_margin_covers_what_rounding_was_seen_to_do():
+    margins = metrics.margins("bias") | metrics.margins("sycophancy")
+    measured = json.loads(ROUNDING.read_text("utf-8"))
+    assert {"AVX2", "AVX512 without BF16 or AMX", "batches of 8", "two threads"} <= set(measured)
+    seen = set()
+    for setting, found in measured.items():
+        for one in found:
+            seen.add(one["metric"])
+            assert one["needed"] <= margins[one["metric"]], (setting, one)
+            assert one["loss"] < margins[one["metric"]]
+    assert seen == set(margins), "every metric was measured"
+
+
+def test_the_docs_say_what_was_measured_and_which_margins_follow():
+    text = DOCS.read_text("utf-8")
+    found = re.search(r"<!-- rounding -->\n((?:\|.*\n)+)", text)
+    assert found is not None
+    assert found[1] == rounding.table(json.loads(ROUNDING.read_text("utf-8")))
+    for experiment, every in metrics.METRICS.items():
+        for metric in (*every, metrics.DRIFT[experiment]):
+            assert re.search(rf"^\| `{metric.name}`.*\| {metric.better} \| {metric.margin:g} \|", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("experiment", ["bias", "sycophancy"])
+def test_the_power_table_of_the_docs_is_what_the_command_prints(experiment):
+    text = DOCS.read_text("utf-8")
+    found = re.search(rf"<!-- power: {experiment} -->\n((?:\|.*\n)+)", text)
+    assert found is not None
+    assert found[1] == power.table(REFERENCES, experiment)
