@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -134,9 +135,9 @@ def _verdict(verdict: Verdict) -> str:
 
 def findings_table(title: str, found: Sequence[Finding]) -> Table:
     """One line for each metric and label."""
-    table = Table(title=escape(title), title_justify="left")
-    for column in ("metric", "label", "reference", "now", "loss (95%)", "margin", "changed rows", "verdict"):
-        table.add_column(column, overflow="fold")
+    table = Table(title=escape(title), title_justify="left", box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for column in ("metric", "label", "before", "now", "loss (95%)", "margin", "changed", "verdict"):
+        table.add_column(column, overflow="fold", no_wrap=column in ("metric", "verdict"))
     for one in found:
         interval = "" if one.low is None else f" ({_number(one.low)} to {_number(one.high)})"
         table.add_row(
@@ -148,9 +149,9 @@ def findings_table(title: str, found: Sequence[Finding]) -> Table:
 
 def summary_table(found: Sequence[Check]) -> Table:
     """One line for each adapter."""
-    table = Table(title="Saved adapters against their references", title_justify="left")
+    table = Table(title="Saved adapters against their references", title_justify="left", box=SIMPLE_HEAD)
     for column in ("adapter", "verdict", "reason", "seconds"):
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column in ("adapter", "verdict"))
     for one in found:
         said = "\n".join([one.reason, *(f"changed: {note}" for note in one.notes)])
         table.add_row(escape(one.adapter), _verdict(one.verdict), escape(said), f"{one.seconds:.0f}")
