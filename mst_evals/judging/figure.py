@@ -7,7 +7,6 @@ nothing loaded from outside, the same bytes for the same numbers.
 import io
 import math
 import re
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,36 +15,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
+from mst_evals.figure_style import INK, MUTED, STYLE
 from mst_evals.judging.canaries import SHAM
 from mst_evals.judging.card import Card
 from mst_evals.metrics import GRADES
 
-INK, MUTED, GRID = "#222222", "#5a5a5a", "#e6e6e6"
+GRID = "#e6e6e6"
 LEFT, RIGHT, NEUTRAL = "#0072b2", "#d55e00", "#6b6b6b"
 COLOURS = {"mild left": LEFT, "strong left": LEFT, "mild right": RIGHT, "strong right": RIGHT}
 VERDICTS = {"PASS": ("#009e73", "white"), "PARTIAL": ("#f0e442", "black"), "FAIL": ("#7a2e00", "white")}
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "path",
-    "svg.hashsalt": "mst",
-    "text.parse_math": False,
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.titlesize": 10.5,
-    "axes.titlelocation": "left",
-    "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5,
-    "legend.fontsize": 9.5,
-    "legend.frameon": False,
-    "figure.constrained_layout.h_pad": 0.08,
-    "figure.constrained_layout.w_pad": 0.08,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 
 
 def draw(card: Card, table: pd.DataFrame) -> str:

@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from mst_evals import labels, variants
+from mst_evals.figure_style import INK, MUTED, STYLE
 
 Row = Mapping[str, Any]
 
@@ -41,35 +42,9 @@ VERDICTS = {
     "partial": ("PARTIAL", "#f0e442", "black"),
     "fail": ("FAIL", "#7a2e00", "white"),
 }
-SHADE, INK, MUTED = "#e8eef4", "#222222", "#5a5a5a"
+SHADE = "#e8eef4"
 SEED: dict[str, Any] = {"markersize": 3.4, "markerfacecolor": "white", "markeredgewidth": 0.8}  # a seed's dot
 GAP = 0.7  # between the main arms and the others, in bars
-
-# Text as outlines: a figure looks the same where no font of ours is installed, and article text is never read as
-# mathematics. The salt makes element ids reproducible.
-STYLE: dict[Any, Any] = {
-    "svg.fonttype": "path",
-    "svg.hashsalt": "mst",
-    "text.parse_math": False,
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.labelsize": 10,
-    "axes.titlesize": 10.5,
-    "axes.titlelocation": "left",
-    "xtick.labelsize": 9.5,
-    "ytick.labelsize": 9.5,
-    "legend.fontsize": 9.5,
-    "legend.frameon": False,
-    "figure.constrained_layout.h_pad": 0.08,
-    "figure.constrained_layout.w_pad": 0.08,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "text.color": INK,
-    "xtick.color": INK,
-    "ytick.color": INK,
-}
 
 
 # --- what every figure needs --------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from mst_evals.errors import InputError
-from mst_evals.reporting.report import published_page, summary_table, write, write_published, write_report
+from mst_evals.reporting.report import published_page, summary_table, write_published, write_report
 
 PUBLISHED = "published"  # what --against may be
 
@@ -32,7 +32,9 @@ def report(source: Path | None, runs: Path | None, out: Path | None, against: st
     if out is None:
         raise InputError("--out is missing, expected the folder of the report")
     if source.suffix in (".yaml", ".yml"):
-        _of_study(source, runs, out, against, console)
+        from mst_evals.studies import study_commands
+
+        study_commands.report(source, runs, out, console, published=against is not None)
         return
     console.print(summary_table(write_report(source, out, published=against is not None)))
     console.print(f"Report: {out / 'report.html'}")
@@ -48,17 +50,3 @@ def _empty(out: Path | None, against: str | None, console: Console) -> None:
         sys.stdout.write(published_page())
     else:
         console.print(f"The published numbers, without a run: {write_published(out)}")
-
-
-def _of_study(path: Path, runs: Path | None, out: Path, against: str | None, console: Console) -> None:
-    """A study as far as it is."""
-    from mst_evals.studies import axis_probes, packed, study_commands
-
-    if against is None:
-        study_commands.report(path, runs, out, console)
-        return
-    plan = study_commands.read_plan(path, runs)
-    logs = next((folder / "logs" for folder in (plan.out, plan.results()) if (folder / "logs").is_dir()), None)
-    probed = [plan.out / axis_probes.FOLDER, plan.results()]
-    console.print(summary_table(write(packed.frame(plan), logs, out, plan.study, probed, published=True)))
-    console.print(f"Report: {out / 'report.html'}")
