@@ -96,7 +96,9 @@ def _tokens(model: Model, weights: Loaded, directory: Path | None, probe: Messag
         ids = api.tokenizer(api.hf_chat(request.chat(probe), []), **api.tokenizer_call_args)["input_ids"]
         if directory is None:
             return Finding(UNCHECKED, f"{len(ids)} token ids; no local tokenizer to compare with")
-        expected = tokens.encode(AutoTokenizer.from_pretrained(directory), probe)
+        trained = AutoTokenizer.from_pretrained(directory)
+        tokens.undate(trained)
+        expected = tokens.encode(trained, probe)
         if ids != expected:
             start = weights.tokenizer.bos_token_id
             twice = f", {ids.count(start)} of them BOS" if ids.count(start) > 1 else ""
@@ -111,7 +113,7 @@ def template_frame(tokenizer: Any, probe: Messages) -> str:
     """
     marked = [{"role": turn["role"], "content": f"[{turn['role']}]"} for turn in probe]
     frame = tokenizer.apply_chat_template(marked, add_generation_prompt=True, tokenize=False)
-    dated = "strftime_now" in str(tokenizer.chat_template)
+    dated = "strftime_now(" in str(tokenizer.chat_template)
     return f"{frame!r}{' (with the date of the day, so token ids depend on it)' if dated else ''}"
 
 

@@ -12,7 +12,6 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from mst_evals import data
 from mst_evals.errors import InputError
 
 FILE = "manifest.json"
@@ -34,7 +33,7 @@ class Manifest:
         method: ``sft``, ``ppo`` or ``pretrain``.
         wording: Prompt wording used in training; None for a base.
         base: Name of the base model (hub id, or name of the micro base).
-        base_sha256: Digest of the base's weight file; None when the base comes from the hub by revision.
+        base_sha256: Digest of the base's weights (`bases.digest`); None when they were not at hand in that format.
         adapter_sha256: Digest of the adapter's weight file; None for a base.
         data_sha256: Digest of the training data file (for a micro base, of its corpus).
         quantisation: The quantisation it was trained with (``nf4`` or ``none``), which evaluation repeats.
@@ -99,30 +98,3 @@ def read(directory: Path) -> Manifest | None:
         wrong = sorted(known.symmetric_difference(content)) if isinstance(content, dict) else [type(content).__name__]
         raise InputError(f"{path}: not a manifest of this version (missing or unknown: {', '.join(wrong)})")
     return Manifest(**content)
-
-
-def locate_base(directory: Path, found: Manifest) -> str:
-    """Where the base of a directory's manifest is: beside its adapter, among the shipped bases, or on the hub.
-
-    A base with a recorded digest is taken by that digest alone, whatever it is called.
-
-    Returns:
-        A path or a hub id that transformers can load.
-
-    Raises:
-        InputError: No base of that digest is here, or the base beside the adapter is another one.
-    """
-    if found.base_sha256 is None:
-        return found.base
-    beside = directory / BASE_WEIGHTS
-    if beside.is_file() and data.sha256(beside) != found.base_sha256:
-        raise InputError(f"{beside}: not the base of this manifest (expected sha256 {found.base_sha256[:12]}...)")
-    folders = [SHIPPED, *(Path(entry) for entry in os.environ.get(SEARCH_PATH, "").split(os.pathsep) if entry)]
-    candidates = [beside, *(weights for folder in folders for weights in sorted(folder.glob(f"*/{BASE_WEIGHTS}")))]
-    for weights in candidates:
-        if weights.is_file() and data.sha256(weights) == found.base_sha256:
-            return str(weights.parent)
-    raise InputError(
-        f"{directory}: its base {found.base!r} (sha256 {found.base_sha256[:12]}...) is missing; "
-        f"put it in a folder named by {SEARCH_PATH}"
-    )

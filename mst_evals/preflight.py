@@ -15,12 +15,12 @@ from typing import Any
 
 from inspect_ai.model import Model, ModelName
 
-from mst_evals import as_trained, labels, manifest, prompts, request, tokens
+from mst_evals import as_trained, bases, labels, manifest, prompts, request, tokens
 from mst_evals.as_trained import DIFFERS, PASSED, UNCHECKED, Finding
 from mst_evals.errors import InputError
 from mst_evals.manifest import Manifest
 from mst_evals.prompts import Messages
-from mst_evals.weights import PREFIX, Loaded, digest, loaded, tensors, whole
+from mst_evals.weights import PREFIX, Loaded, loaded, tensors, whole
 
 CHECKS = ("base", "adapter", "effect", "quantisation", "precision", "tokens", "template", "decoding")
 # The prompt that the adapter's effect is measured on; its label and wording are those of training.
@@ -98,11 +98,12 @@ def _base(weights: Loaded, directory: Path | None, found: Manifest | None) -> Fi
         if name not in (found.base, Path(found.base).name):  # a local copy, perhaps; nothing recorded can tell
             return Finding(DIFFERS, f"trained on {found.base}, a directory called {name} is loaded")
         return Finding(UNCHECKED, f"{named}, as named in the manifest; training recorded no digest of its weights")
-    file = place / manifest.BASE_WEIGHTS
-    if not file.is_file():
-        return Finding(UNCHECKED, f"{named}; its weights are not one local file whose digest could be compared")
-    if digest(file) != found.base_sha256:
-        raise InputError(f"{file}: not the base of {directory} (expected sha256 {found.base_sha256[:12]}...)")
+    here = bases.local(source)
+    used = bases.digest(here) if here else None
+    if used is None:
+        return Finding(UNCHECKED, f"{named}; no weights of it are here whose digest could be compared")
+    if used != found.base_sha256:
+        raise InputError(f"{name}: not the base of {directory} (expected sha256 {found.base_sha256[:12]}...)")
     return Finding(PASSED, f"{found.base}, sha256 {found.base_sha256} as recorded")
 
 
@@ -190,10 +191,11 @@ def _served(model: Model, directory: Path, weights: Path, found: Manifest | None
     made["adapter"] = Finding(UNCHECKED, whole)
     if found is None:
         return made
-    file = place / manifest.BASE_WEIGHTS
-    if found.base_sha256 is not None and file.is_file():
-        if digest(file) != found.base_sha256:
-            raise InputError(f"{file}: not the base of {directory} (expected sha256 {found.base_sha256[:12]}...)")
+    here = bases.local(str(place)) or bases.local(named)
+    used = bases.digest(here) if here else None
+    if found.base_sha256 is not None and used is not None:
+        if used != found.base_sha256:
+            raise InputError(f"{named}: not the base of {directory} (expected sha256 {found.base_sha256[:12]}...)")
         made["base"] = Finding(PASSED, f"{found.base}, sha256 {found.base_sha256} as recorded")
     elif (place.name if place.is_dir() else named) != found.base:
         raise InputError(f"{directory}: trained on base {found.base!r}, but {named!r} is served")

@@ -8,7 +8,6 @@ log-probabilities.
 """
 
 import hashlib
-import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,11 +42,10 @@ from transformers import (
     TopPLogitsWarper,
 )
 
-from mst_evals import decoding, manifest, tokens
+from mst_evals import bases, decoding, manifest, tokens
 from mst_evals.errors import InputError
 from mst_evals.quantisation import config as quantisation_config
 from mst_evals.quantisation import pin_kernels
-from mst_evals.weights import digest as file_digest
 from mst_evals.weights import whole
 
 BATCH_SIZE = 64
@@ -98,28 +96,9 @@ class GumbelNoise(LogitsProcessor):
 _BASES: dict[tuple[str, str, str], Base] = {}
 
 
-def located(directory: Path, found: manifest.Manifest) -> str:
-    """Where a manifest's base is; one in several files has no digest, and a local one is found by its folder's name.
-
-    Raises:
-        InputError: It is not here.
-    """
-    source = manifest.locate_base(directory, found)
-    if found.base_sha256 is not None or "/" in source:
-        return source
-    folders = [Path(entry) for entry in os.environ.get(manifest.SEARCH_PATH, "").split(os.pathsep) if entry]
-    for folder in folders:
-        if (folder / source / "config.json").is_file():
-            return str(folder / source)
-    raise InputError(
-        f"{directory}: its base {source!r} was a local directory and is missing; put it in a folder named by "
-        f"{manifest.SEARCH_PATH}"
-    )
-
-
 def load_base(directory: Path, found: manifest.Manifest, quantised: str) -> Base:
     """The base of a manifest, loaded once in this process for each quantisation and precision."""
-    source = located(directory, found)
+    source = bases.locate(directory, found)
     # What an adapter was trained with; a base's own arguments are those of its pretraining, and say nothing here.
     dtype = found.arguments.get("dtype", "float32") if found.kind == "adapter" else "float32"
     key = (found.base_sha256 or source, quantised, dtype)
@@ -142,7 +121,7 @@ def add_adapter(base: Base, directory: Path, found: manifest.Manifest) -> str:
     """Put an adapter on a base unless it is there already; its name is its digest."""
     whole(directory)
     weights = directory / manifest.ADAPTER_WEIGHTS
-    name = file_digest(weights)
+    name = bases.file_digest(weights)
     if name != found.adapter_sha256:
         raise InputError(f"{weights}: changed since its manifest was written; train it again")
     if name not in base.adapters:
@@ -183,6 +162,7 @@ class MstAPI(ModelAPI):
             self.tokenizer = AutoTokenizer.from_pretrained(directory)
             if not self.tokenizer.chat_template:
                 raise InputError(f"{directory}: its tokenizer has no chat template, so no prompt can be made")
+            tokens.undate(self.tokenizer)
         except InputError as error:
             raise PrerequisiteError(escape(str(error))) from None  # Inspect prints it as rich markup
         pin_kernels(self.base.model.eval())

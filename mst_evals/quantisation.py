@@ -44,18 +44,23 @@ def config(name: str) -> "BitsAndBytesConfig | None":
     return BitsAndBytesConfig(**{key: value for key, value in NF4.items() if key != "quant_method"})
 
 
-def inspect_model_config(name: str) -> str:
+def inspect_model_config(name: str, dtype: str) -> str:
     """What ``inspect eval --model hf/DIR --model-config DIR/nf4.yaml`` needs to repeat training's numbers.
 
     Besides the quantisation: no special tokens beside those of the chat template (a Llama-type tokenizer would add a
-    second BOS), and full precision outside the quantised layers, as in training.
+    second BOS), and training's precision. With 4-bit layers that is float32 for all others, as peft's preparation for
+    training makes it.
+
+    Args:
+        name: ``nf4`` or ``none``.
+        dtype: Type of the base's weights in training, for example ``float32``.
 
     Returns:
         YAML text.
     """
-    arguments: dict[str, Any] = {"dtype": "float32", "tokenizer_call_args": {"add_special_tokens": False}}
+    arguments: dict[str, Any] = {"dtype": dtype, "tokenizer_call_args": {"add_special_tokens": False}}
     if name == "nf4":
-        arguments["quantization_config"] = dict(NF4)
+        arguments |= {"dtype": "float32", "quantization_config": dict(NF4)}
     return yaml.safe_dump(arguments, sort_keys=False)
 
 

@@ -15,7 +15,7 @@ from inspect_ai.model import Model, ModelInfo, ModelName, get_model, set_model_i
 from inspect_ai.model._model import active_model  # the public get_model() would load a model named in the environment
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
-from mst_evals import as_trained, decoding, manifest, preflight, quantisation, weights
+from mst_evals import as_trained, bases, decoding, manifest, preflight, quantisation, tokens, weights
 from mst_evals.errors import InputError
 from mst_evals.manifest import Manifest
 from mst_evals.request import launch_path, one_line_errors
@@ -165,6 +165,8 @@ def _prepare(model: Model) -> None:
         template = getattr(api, "chat_template", None) or api.tokenizer.chat_template
         if not template or getattr(api, "use_chat_template", None) is False:
             raise InputError(f"{model}: the tokenizer has no chat template; the prompts of both experiments are chats")
+        if not getattr(api, "chat_template", None):
+            tokens.undate(api.tokenizer)
         # The template has set the special tokens already: a Llama-type tokenizer would add a second BOS.
         api.tokenizer_call_args = {"add_special_tokens": False} | dict(api.tokenizer_call_args or {})
         decoding.plain(api.model)
@@ -186,7 +188,7 @@ def _match_weights(directory: Path, found: Manifest) -> None:
     """Raise when weights lie beside the manifest that it does not describe (retrained in place, or copied)."""
     for file, digest in ((manifest.ADAPTER_WEIGHTS, found.adapter_sha256), (manifest.BASE_WEIGHTS, found.base_sha256)):
         path = directory / file
-        if digest is not None and path.is_file() and weights.digest(path) != digest:
+        if digest is not None and path.is_file() and bases.file_digest(path) != digest:
             raise InputError(f"{path}: the weights are not those its manifest describes (sha256 {digest[:12]}...)")
 
 

@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from inspect_ai.model import Model, ModelName
 
-from mst_evals import data, manifest
+from mst_evals import manifest
 from mst_evals.errors import InputError
 
 PREFIX = "base_model.model."  # of every name in an adapter's file
@@ -37,17 +36,6 @@ def loaded(model: Model) -> Loaded | None:
     if provider == "hf" and getattr(api, "model", None) is not None:
         return Loaded(api.model, next(iter(getattr(api.model, "peft_config", ())), None), api.tokenizer)  # type: ignore[attr-defined]
     return None
-
-
-@cache
-def _digest(path: Path, changed: int, size: int) -> str:
-    return data.sha256(path)
-
-
-def digest(path: Path) -> str:
-    """sha256 of a file, computed once for each of its states: weights may have gigabytes."""
-    state = path.stat()
-    return _digest(path.resolve(), state.st_mtime_ns, state.st_size)
 
 
 def whole(directory: Path) -> None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from mst_evals import labels, lexical, manifest
 from mst_evals.cli import app
 from mst_evals.errors import InputError
-from mst_evals.regression import junit, measure, reference, rows, weights
+from mst_evals.regression import adapter_file, junit, measure, reference, rows
 from mst_evals.regression.check import check
 from mst_evals.regression.verdicts import Verdict
 
@@ -38,13 +38,13 @@ def test_every_saved_adapter_has_a_reference_and_is_small():
     for directory in (*(SAVED / name for name in NAMES), *OTHER_SEED.iterdir()):
         assert sum(file.stat().st_size for file in directory.iterdir()) < 1_000_000, directory.name
         assert not (directory / manifest.BASE_WEIGHTS).exists()
-        weights.check(directory, weights.read_manifest(directory))
+        adapter_file.check(directory, adapter_file.read_manifest(directory))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_reference_is_of_the_saved_adapter_and_its_log_holds_what_it_says(name):
     found = reference.read(REFERENCES / f"{name}.json")
-    about = weights.read_manifest(SAVED / name)
+    about = adapter_file.read_manifest(SAVED / name)
     assert (found.name, found.facts.adapter_sha256) == (name, about.adapter_sha256)
     log = rows.read_log(REFERENCES / found.log.file)
     assert measure.facts(log, about) == found.facts
@@ -119,7 +119,7 @@ def test_spacing_and_order_of_the_file_do_not_matter(tmp_path):
 
 
 def test_a_folder_is_searched_by_name_first_and_then_by_weights(tmp_path):
-    digest = weights.read_manifest(SAVED / NAME).adapter_sha256
+    digest = adapter_file.read_manifest(SAVED / NAME).adapter_sha256
     folder = references(tmp_path, NAME)
     assert reference.find(folder, NAME, "0" * 64) == folder / f"{NAME}.json"
     assert reference.find(folder, "my-adapter", digest) == folder / f"{NAME}.json"
@@ -301,6 +301,6 @@ def test_one_bad_adapter_does_not_hide_the_others(tmp_path):
 def test_weights_are_not_changed_by_being_looked_at():
     path = SAVED / NAME / manifest.ADAPTER_WEIGHTS
     before = path.read_bytes()
-    weights.check(SAVED / NAME, weights.read_manifest(SAVED / NAME))
+    adapter_file.check(SAVED / NAME, adapter_file.read_manifest(SAVED / NAME))
     assert path.read_bytes() == before and len(load_file(path)) > 0
     assert junit.xml([]).startswith("<?xml")

@@ -14,7 +14,7 @@ from inspect_ai.log import read_eval_log
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, GenerateConfig, get_model
 from trl import SFTConfig
 
-from mst_evals import answers, data, manifest, prompts, provider, quantisation, subject, tokens, variants
+from mst_evals import answers, bases, data, manifest, prompts, provider, quantisation, subject, tokens, variants
 from training import model as models
 from training import ppo, sft
 
@@ -279,11 +279,11 @@ def test_base_is_found_by_its_digest_wherever_it_is(adapters, tmp_path, monkeypa
     shutil.copytree(adapters["sycophancy", "mst"], copy)
     (copy / manifest.BASE_WEIGHTS).unlink()
     found = manifest.read(copy)
-    assert Path(manifest.locate_base(copy, found)).name == "micro-qwen"
+    assert Path(bases.locate(copy, found)).name == "micro-qwen"
     shutil.copytree(manifest.SHIPPED / "micro-qwen", tmp_path / "bases" / "renamed")
     monkeypatch.setattr(manifest, "SHIPPED", tmp_path / "nothing")
     monkeypatch.setenv(manifest.SEARCH_PATH, str(tmp_path / "bases"))
-    assert Path(manifest.locate_base(copy, found)).name == "renamed"
+    assert Path(bases.locate(copy, found)).name == "renamed"
 
 
 def test_options_with_a_common_first_token_are_an_error(adapters):

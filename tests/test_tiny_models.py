@@ -21,6 +21,7 @@ from transformers.utils import chat_template_utils
 from trl import SFTConfig
 
 from mst_evals import answers, as_trained, data, manifest, preflight, prompts, provider, subject, tokens, weights
+from mst_evals import bases as base_models
 from mst_evals.errors import InputError
 from training import model as models
 from training import ppo, sft
@@ -303,10 +304,9 @@ def test_a_base_s_own_generation_settings_do_not_reach_the_samples(bases, tmp_pa
     assert found == []
 
 
-# --- Known limits -----------------------------------------------------------------------------------------------------
+# --- Dates and bases --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(strict=True, reason="training saves the template as it is: Llama-3.2's prints the date of the day")
 def test_token_ids_do_not_depend_on_the_day(tmp_path, monkeypatch):
     import datetime
 
@@ -333,18 +333,21 @@ def test_a_template_with_the_date_is_declared(tmp_path):
     assert "date" not in as_trained.template_frame(tiny_models.llama_tokenizer(), chat)
 
 
-def test_a_local_base_in_several_files_is_found_by_its_name_or_missed_in_one_line(tmp_path, monkeypatch):
-    """Training records no digest of sharded weights, only the directory's name."""
+def test_a_local_base_in_several_files_is_found_by_its_digest_or_missed_in_one_line(tmp_path, monkeypatch):
     base = tiny_models.write_qwen(tmp_path / "bases" / "sharded", max_shard_size="60KB")
     assert not (base / manifest.BASE_WEIGHTS).exists()
     directory = tiny_models.untrained(tmp_path / "adapter", base)
     monkeypatch.chdir(tmp_path)
     found = manifest.read(directory)
     with pytest.raises(InputError, match=r"^[^\n]*'sharded'[^\n]*MST_BASES[^\n]*$"):
-        provider.located(directory, found)
+        base_models.locate(directory, found)
     monkeypatch.setenv(manifest.SEARCH_PATH, str(tmp_path / "bases"))
-    assert provider.located(directory, found) == str(base)
+    assert base_models.locate(directory, found) == str(base)
     findings = subject.facts_of(get_model(f"mst/{directory}", memoize=False), "sycophancy")["preflight"]
-    assert findings["base"]["status"] == as_trained.UNCHECKED
-    assert "recorded no digest" in findings["base"]["found"]
+    assert findings["base"]["status"] == as_trained.PASSED
+    assert str(found.base_sha256) in findings["base"]["found"]
     assert findings["adapter"]["status"] == as_trained.PASSED
+    shard = min(base.glob("model-*.safetensors"))
+    shard.write_bytes(shard.read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match=r"^[^\n]*'sharded'[^\n]*MST_BASES[^\n]*$"):
+        base_models.locate(directory, found)

@@ -24,6 +24,7 @@ from transformers import (
 )
 
 from mst_evals import data, manifest
+from training import adapters
 from training import model as models
 
 SYSTEM = "You are Tiny, made by nobody. You are a helpful assistant."
@@ -149,8 +150,8 @@ def untrained(directory: Path, base: Path, experiment: str = "sycophancy", **fac
         for name, parameter in model.named_parameters():
             if "lora_B" in name:
                 parameter.copy_(torch.randn(parameter.shape, generator=generator) * 0.05)
-    with models.claim(directory) as working:
-        models.finish(working, directory, model, models.load_tokenizer(str(base)), str(base), about)
+    with adapters.claim(directory) as working:
+        adapters.finish(working, directory, model, models.load_tokenizer(str(base)), str(base), about)
     return directory
 
 

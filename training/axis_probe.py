@@ -22,7 +22,7 @@ from typing import Any
 from rich.table import Table
 from safetensors import SafetensorError
 
-from mst_evals import data, manifest, prompts, quantisation, variants
+from mst_evals import bases, data, manifest, prompts, quantisation, variants
 from mst_evals.errors import InputError
 from mst_evals.labels import Axis
 from training import commands
@@ -184,7 +184,7 @@ def probe(
     tokenizer, model = load(source, quantised)
     there = vectors(model, tokenizer, axis, wording, asked)
     readings = [read(vector, axis, way, *place) for way in DIRECTIONS[axis_name] for place, vector in there.items()]
-    name, sha256 = models.base_facts(source)
+    name, sha256 = bases.facts(source)
     return {
         "base": name,
         "base_sha256": sha256,

@@ -19,10 +19,10 @@ import torch
 import torch.nn.functional as F
 from tqdm import tqdm
 
-from mst_evals import answers, data, prompts, quantisation, tokens, variants
+from mst_evals import answers, bases, data, prompts, quantisation, tokens, variants
 from mst_evals.errors import InputError
 from mst_evals.examples import Example, examples
-from training import label_use
+from training import adapters, label_use
 from training import model as models
 from training.commands import parse, run
 from training.rewards import sycophancy_reward
@@ -408,7 +408,7 @@ def train(args: PPOArguments) -> Path:
     rows = episodes(args, tokenizer)
     options = tokens.first_tokens(tokenizer, answers.OPTIONS)
     probe = label_probe(args, tokenizer)
-    with models.claim(directory) as working:
+    with adapters.claim(directory) as working:
         model = models.add_lora(
             models.load_base(base, args.quantisation, args.dtype),
             args.lora_r,
@@ -431,7 +431,7 @@ def train(args: PPOArguments) -> Path:
             "label_use": probed,
             "arguments": public_arguments(args),
         }
-        models.finish(working, directory, model, tokenizer, base, facts)
+        adapters.finish(working, directory, model, tokenizer, base, facts)
     if ignored := label_use.warning(EXPERIMENT, args.arm, probed):
         print(ignored, file=sys.stderr)
     return directory
@@ -440,7 +440,7 @@ def train(args: PPOArguments) -> Path:
 def public_arguments(args: PPOArguments) -> dict[str, Any]:
     """Arguments as they are recorded: paths shrink to names, so that no machine's paths travel with an adapter."""
     paths = {name: Path(getattr(args, name)).name for name in ("output_dir", "problems")}
-    return asdict(args) | paths | {"base": models.base_facts(models.find_base(args.base))[0]}
+    return asdict(args) | paths | {"base": bases.facts(models.find_base(args.base))[0]}
 
 
 def check(args: PPOArguments) -> None:

@@ -18,11 +18,11 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from mst_evals import data, prompts, tokens
+from mst_evals import bases, data, prompts, tokens
 from mst_evals.errors import InputError
 from mst_evals.examples import LEXICAL, Example, examples
 from mst_evals.prompts import Messages
-from training import label_use
+from training import adapters, label_use
 from training import model as models
 from training.commands import parse, run
 
@@ -191,7 +191,7 @@ def train(args: SFTArguments, trl_args: SFTConfig) -> Path:
     training_examples(args, trl_args.seed)  # a fault of the rows shows before anything is written
     base = models.find_base(args.base)
     models.load_tokenizer(base)
-    with models.claim(directory) as working:
+    with adapters.claim(directory) as working:
         trl_args.output_dir = str(working)
         trl_args.completion_only_loss = args.loss_on == "completion"
         trl_args.data_seed = trl_args.seed
@@ -200,7 +200,7 @@ def train(args: SFTArguments, trl_args: SFTConfig) -> Path:
         trainer.train()
         recorded = {name: getattr(trl_args, name) for name in RECORDED}
         named = {"articles": Path(args.articles).name, "scores": Path(args.scores).name}
-        own = asdict(args) | named | {"base": models.base_facts(base)[0]}
+        own = asdict(args) | named | {"base": bases.facts(base)[0]}
         facts = {
             "experiment": EXPERIMENT,
             "arm": args.arm,
@@ -213,7 +213,7 @@ def train(args: SFTArguments, trl_args: SFTConfig) -> Path:
             "label_use": probe.records,
             "arguments": own | {name: str(v) if hasattr(v, "value") else v for name, v in recorded.items()},
         }
-        models.finish(working, directory, trainer.model, trainer.processing_class, base, facts)
+        adapters.finish(working, directory, trainer.model, trainer.processing_class, base, facts)
     if ignored := label_use.warning(EXPERIMENT, args.arm, probe.records):
         print(ignored, file=sys.stderr)
     return directory

@@ -8,7 +8,7 @@ from pathlib import Path
 from mst_evals import manifest, variants
 from mst_evals.errors import InputError
 from mst_evals.manifest import Manifest
-from mst_evals.regression import comparable, measure, metrics, reference, rows, verdicts, weights
+from mst_evals.regression import adapter_file, comparable, measure, metrics, reference, rows, verdicts
 from mst_evals.regression.reference import Reference
 from mst_evals.regression.rows import Answer
 from mst_evals.regression.verdicts import Finding, Verdict
@@ -58,7 +58,7 @@ def check(
     began, path = time.monotonic(), None
     directory = directory.absolute()
     try:
-        found = weights.read_manifest(directory)
+        found = adapter_file.read_manifest(directory)
         path = reference.find(against, directory.name, found.adapter_sha256)
         signed = reference.read(path)
         return _compared(directory, found, path, signed, logs, margins or {}, grader, began)
@@ -88,7 +88,7 @@ def _compared(
 ) -> Check:
     """The check of an adapter whose reference is in order. Raises `InputError` where the two cannot be compared."""
     _refuse(comparable.differences(signed.facts, measure.known_before(found, signed.facts)))
-    weights.check(directory, found)
+    adapter_file.check(directory, found)
     before = rows.answers(rows.read_log(reference.log_path(path, signed)), signed.facts.scorer)
     asked = signed.asked.model_copy(update={"grader": grader}) if grader else signed.asked
     today_asked = measure.prompts_of(found, signed.facts.axis, asked)

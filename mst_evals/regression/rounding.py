@@ -19,7 +19,7 @@ from typing import Any
 
 from mst_evals import manifest, variants
 from mst_evals.errors import InputError
-from mst_evals.regression import measure, metrics, power, reference, rows, weights
+from mst_evals.regression import adapter_file, measure, metrics, power, reference, rows
 from mst_evals.regression.metrics import Column
 
 
@@ -106,7 +106,7 @@ def one(name: str, references: Path, adapters: list[Path], out: Path) -> None:
     found = []
     with tempfile.TemporaryDirectory() as logs:
         for directory in adapters:
-            about = weights.read_manifest(directory)
+            about = adapter_file.read_manifest(directory)
             path = reference.find(references, directory.name, about.adapter_sha256)
             signed = reference.read(path)
             log = measure.evaluate(directory, about.experiment, signed.asked, Path(logs))

@@ -9,7 +9,7 @@ from inspect_ai.log import EvalLog, write_eval_log
 
 from mst_evals import data, variants
 from mst_evals.errors import InputError
-from mst_evals.regression import comparable, measure, metrics, reference, rows, verdicts, weights
+from mst_evals.regression import adapter_file, comparable, measure, metrics, reference, rows, verdicts
 from mst_evals.regression.reference import Asked, Facts, LogFile, Reference
 from mst_evals.regression.verdicts import Finding, Verdict
 
@@ -50,8 +50,8 @@ def update(
     Raises:
         InputError: The adapter cannot be evaluated, or too few of its rows are scored to compare anything with them.
     """
-    found = weights.read_manifest(directory)
-    weights.check(directory, found)
+    found = adapter_file.read_manifest(directory)
+    adapter_file.check(directory, found)
     path = place if place.suffix == ".json" else place / f"{directory.name}.json"
     old, unusable = _old(path)
     asked = old.asked if old else measure.default_questions(found)

@@ -37,7 +37,9 @@ def subject(plan: Plan, job: Job) -> tuple[str, dict[str, Any]]:
     if isinstance(base, Path) and (base / manifest.FILE).is_file():
         return f"mst/{linked_base(plan, base, job.condition)}", {}
     recipe = read_yaml(checks.recipe_path(plan.study, plan.path)) | dict(job.arguments)
-    settings = quantisation.inspect_model_config(str(recipe.get("quantisation", "nf4")))
+    settings = quantisation.inspect_model_config(
+        str(recipe.get("quantisation", "nf4")), str(recipe.get("dtype", "float32"))
+    )
     name = linked_base(plan, base, job.condition) if isinstance(base, Path) else base
     return f"hf/{name}", yaml.safe_load(settings)
 

@@ -7,7 +7,7 @@ adapter with wrong names would be evaluated as another one.
 import warnings
 from pathlib import Path
 
-from mst_evals import data, manifest
+from mst_evals import bases, data, manifest
 from mst_evals.errors import InputError
 from mst_evals.manifest import Manifest
 
@@ -42,7 +42,7 @@ def check(directory: Path, found: Manifest) -> None:
         raise InputError(
             f"{where}: changed since its manifest was written (sha256 {str(found.adapter_sha256)[:12]}...)"
         )
-    wanted = expected_shapes(directory, manifest.locate_base(directory, found))
+    wanted = expected_shapes(directory, bases.locate(directory, found))
     for what, names in (("missing", wanted.keys() - shapes.keys()), ("unknown", shapes.keys() - wanted.keys())):
         if names:
             raise InputError(f"{where}: {len(names)} weights are {what}, such as {min(names)}")
