@@ -71,7 +71,7 @@ class Hours:
 
 @dataclass(frozen=True)
 class Judge:
-    """What a judge is sent, without retries.
+    """What one judge is sent, without retries.
 
     Attributes:
         model: Its name.
@@ -97,7 +97,7 @@ class Estimate:
         gpu: The device.
         needs: Memory.
         hours: Time, None when the device's speed is not known.
-        judge: None without a judge.
+        judges: Empty without one.
         disk: Bytes on disk.
         departures: Where a recipe is not the source's: condition -> name -> (here, source).
         notes: What was assumed, and what to mind.
@@ -107,7 +107,7 @@ class Estimate:
     gpu: Gpu
     needs: tuple[Need, ...]
     hours: tuple[Hours, ...] | None
-    judge: Judge | None
+    judges: tuple[Judge, ...]
     disk: Disk
     departures: Mapping[str, Mapping[str, tuple[Any, Any]]]
     notes: tuple[str, ...]
@@ -141,7 +141,7 @@ def estimate(study: Study, cases: Sequence[Case], gpu: Gpu) -> Estimate:
         gpu,
         tuple(need for case in cases for need in _needs(study, case, gpu)),
         tuple(_hours(study, case, arm, gpu) for case, arm in arms) if timed else None,
-        _judge(study, cases),
+        _judges(study, cases),
         costs.disk(cases, workload.reply_tokens(study)),
         {case.condition: departures(case) for case in cases},
         tuple(dict.fromkeys([*(note for case in cases for note in case.notes), *_warnings(cases, gpu)])),
@@ -245,12 +245,12 @@ def evaluation_seconds(study: Study, case: Case, arm: ArmWork, gpu: Gpu) -> Rang
     return costs.add(*found)
 
 
-def _judge(study: Study, cases: Sequence[Case]) -> Judge | None:
-    model = study.evaluations.judge
-    if model is None:
-        return None
+def _judges(study: Study, cases: Sequence[Case]) -> tuple[Judge, ...]:
     number = costs.samples(cases)
     least, most = costs.judged(number, workload.reply_tokens(study))
-    price = spending.price_of(model)
-    usd = (spending.cost(least, price) or 0.0, spending.cost(most, price) or 0.0) if price is not None else None
-    return Judge(model, number, least, most, usd)
+    found = []
+    for model in study.evaluations.judges:
+        price = spending.price_of(model)
+        usd = (spending.cost(least, price) or 0.0, spending.cost(most, price) or 0.0) if price is not None else None
+        found.append(Judge(model, number, least, most, usd))
+    return tuple(found)

@@ -116,7 +116,8 @@ def print_estimate(cases: list[Case], found: Estimate, console: Console) -> None
     else:
         console.print(_hours_table(found.hours))
         _say(console, f"whole study, one job at a time: {span(found.seconds)}")
-    _say(console, _judge_line(found.judge) if found.judge else "judge: none; everything is scored here")
+    for line in map(_judge_line, found.judges) if found.judges else ["judge: none; everything is scored here"]:
+        _say(console, line)
     bases, adapters, logs = (size / GIB for size in (found.disk.bases, found.disk.adapters, found.disk.logs))
     said = f"bases to fetch or build {bases:.1f}, adapters {adapters:.1f}, logs {logs:.1f}"
     _say(console, f"disk, GiB: {said}; in all {found.disk.total / GIB:.1f}")

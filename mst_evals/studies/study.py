@@ -81,6 +81,10 @@ class BaseRecipe(Model):
     arguments: dict[str, Scalar] = Field(default_factory=dict)
 
 
+Judges = Annotated[
+    Annotated[str, Tag(TAGS["text"])] | Annotated[list[str], Field(min_length=1), Tag(TAGS["list"])],
+    Discriminator(_form),
+]
 Base = Annotated[Annotated[str, Tag(TAGS["text"])] | Annotated[BaseRecipe, Tag(TAGS["mapping"])], Discriminator(_form)]
 
 
@@ -144,7 +148,7 @@ class Evaluations(Model):
         labels: ``deployed``, ``core`` or ``all`` (as in `variants.Arm.evaluations`), or a list for every arm.
         wordings: The extra wording sweep, None for none.
         scorer: Of articles: ``lexical``, ``rubric`` or ``both``.
-        judge: Inspect model that grades articles, for ``rubric`` and ``both``.
+        judge: Inspect model that grades articles, for ``rubric`` and ``both``; a list of several is a panel.
         temperature: Of articles.
         max_tokens: Of articles; a micro article has about 90.
         choice: Of addition checks: ``forced`` or ``free``.
@@ -156,10 +160,15 @@ class Evaluations(Model):
     labels: Labels = "core"
     wordings: Wordings | None = None
     scorer: Literal["lexical", "rubric", "both"] | None = None
-    judge: str | None = None
+    judge: Judges | None = None
     temperature: Annotated[float, Field(ge=0)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
     choice: Literal["forced", "free"] | None = None
+
+    @property
+    def judges(self) -> list[str]:
+        """Every model that grades."""
+        return [self.judge] if isinstance(self.judge, str) else list(self.judge or [])
 
 
 class Side(Model):

@@ -132,6 +132,9 @@ def _expected(fault: Mapping[str, Any]) -> str:
     if kind in ("greater_than_equal", "greater_than"):
         limit = context.get("ge", context.get("gt"))
         return f"at least {limit}" if "ge" in context else f"more than {limit}"
+    if kind == "union_tag_invalid":
+        forms = [name for name, tag in TAGS.items() if f"'{tag}'" in context["expected_tags"]]
+        return " or ".join("a list" if name == "list" else name for name in forms)
     if kind == "too_short":
         return f"at least {context['min_length']} entry"
     return str(fault["msg"]).removeprefix("Input should be ").lower()
