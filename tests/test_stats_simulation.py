@@ -176,6 +176,37 @@ def test_shares_in_the_middle_cover(s: int, n: int) -> None:
     assert shares(s, n, 0.0) >= 0.92 - 2 * error(0.92, SETS)
 
 
+# --- Seeds of two kinds: training takes hold of the label in some seeds and not in others ----------------------------
+
+LOW, HIGH = 0.15, 0.95  # as in experiment 2, the rate at a held-out label by seed
+
+
+@functools.cache
+def two_kinds(s: int, n: int, high: float, sets: int = SETS) -> float:
+    """Coverage of the mean rate when each seed has the rate `HIGH` with probability `high`, else `LOW`."""
+    rng = np.random.default_rng([11, s, n, round(10 * high)])
+    truth = high * HIGH + (1 - high) * LOW
+    level = np.where(rng.random((sets, s, 1)) < high, HIGH, LOW)
+    covered = 0
+    for one in (rng.random((sets, s, n)) < level).astype(float):
+        found = seeds.seeds_and_rows(one, range(n), bounds=stats.SHARE).interval
+        if found.low is not None and found.high is not None:
+            covered += found.low <= truth <= found.high
+    return covered / sets
+
+
+@pytest.mark.parametrize(("s", "n"), DESIGNS)
+def test_no_interval_over_few_seeds_of_two_kinds_can_be_trusted(s: int, n: int) -> None:
+    """With all seeds of one kind nothing in the data tells of the other, so the docs ask to count seeds there."""
+    assert two_kinds(s, n, 0.2) < 0.8
+
+
+@pytest.mark.parametrize("n", [20, 200])
+def test_five_seeds_of_two_equally_frequent_kinds_are_covered_and_three_are_not(n: int) -> None:
+    assert two_kinds(5, n, 0.5) >= 0.92 - 2 * error(0.92, SETS)
+    assert two_kinds(3, n, 0.5) < 0.8
+
+
 # --- What not to do: pooling, and the bootstrap with few seeds -------------------------------------------------------
 
 
@@ -334,6 +365,9 @@ def main(sets: int) -> None:
     for level in (0.0, 2.0):
         row = [f"{100 * shares(s, n, level, sets):.1f}" for s, n in DESIGNS]
         print(f"| yes or no, mean log-odds {level:g} | {' | '.join(row)} |")
+    for high in (0.5, 0.2):
+        row = [f"{100 * two_kinds(s, n, high, sets):.1f}" for s, n in DESIGNS]
+        print(f"| yes or no, rate {HIGH:g} in {high:.0%} of the seeds, {LOW:g} in the others | {' | '.join(row)} |")
     for s in (3, 5):
         both = [100 * found.covered for found in clustered(s, sets)]
         print(f"\n126 rows in 11 clusters, S={s}: {both[0]:.1f}; clusters ignored: {both[1]:.1f}")
