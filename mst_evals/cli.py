@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="""Train, evaluate and report Monitor Sensitive Training (MST).
 
-    Single evaluations run through Inspect: `inspect eval mst_evals/bias.py --model hf/DIR -T scorer=lexical`.
+    Single evaluations run through Inspect: `inspect eval mst_evals/bias.py --model mst/DIR -T scorer=lexical`.
 
     Single trainings run as modules: `python -m training.sft --help`, `python -m training.ppo --help`.
     """,

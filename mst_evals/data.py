@@ -17,7 +17,10 @@ from mst_evals.labels import PROFILES, TRAINED_SUGGESTIBILITY
 
 Row = dict[str, Any]
 SPLITS = ("train", "validation", "test")
-DATASETS = Path(__file__).resolve().parent.parent / "datasets"
+_HERE = Path(__file__).resolve().parent
+# In a checkout the files lie beside this package. A wheel has them inside it: what lies beside it there under the name
+# `datasets` is another project's package.
+DATASETS = _HERE / "datasets" if (_HERE / "datasets").is_dir() else _HERE.parent / "datasets"
 TOPICS = DATASETS / "bias" / "topics.jsonl"
 JUDGE_VALIDATION = DATASETS / "bias" / "judge_validation.jsonl"
 MICRO_TOPICS = DATASETS / "bias" / "micro_topics.jsonl"
