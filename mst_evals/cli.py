@@ -134,7 +134,7 @@ def pack(
     out: Annotated[Path | None, typer.Option(help="Folder of adapters and logs; default: runs/NAME.")] = None,
     logs_of_seed: Annotated[int | None, typer.Option(help="Copy the main arms' logs of this seed, too.")] = None,
 ) -> None:
-    """Write the finished cells of a study in a form small enough to commit: frame.parquet and cells.json.
+    """Write the finished cells of a study in a form small enough to commit: frame.parquet, cells.json, study.yaml.
 
     Packed cells count as done, so a study may go on tomorrow or on another machine. Cells that do not belong to the
     study any more are dropped, each with the reason.

@@ -1,11 +1,14 @@
 """Every sentence against planted effects: what is claimed, what is not, and from how many seeds."""
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import synthetic as sy
 
-from mst_evals.reporting import claims, phrases
+from mst_evals import variants
+from mst_evals.reporting import claims, claims_arms, claims_extrapolation, phrases
 from mst_evals.reporting.computed import compute
 from mst_evals.reporting.phrases import find_pair
 from mst_evals.reporting.results import Block
@@ -58,6 +61,35 @@ def difference(low: float | None, high: float | None, diff: float | None = None,
 )
 def test_verdict(low: float | None, high: float | None, better: str, expected: str) -> None:
     assert phrases.verdict(difference(low, high), 0.5, better) == expected
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p_holm", "expected", "lost"),
+    [
+        (0.01, 1.56, 0.187, "undecided", True),  # mst minus no label in micro-bias
+        (-1.56, -0.01, 0.187, "undecided", True),
+        (0.01, 1.56, 0.049, "worse", False),
+        (-1.56, -0.01, 0.049, "better", False),
+        (0.01, 1.56, 0.05, "undecided", True),
+        (0.01, 1.56, None, "worse", False),
+        (-0.1, 1.56, 0.01, "undecided", False),  # the interval has to agree
+        (0.1, 0.4, 0.187, "same", True),
+    ],
+)
+def test_a_declared_comparison_is_decided_by_holm(
+    low: float, high: float, p_holm: float | None, expected: str, lost: bool
+) -> None:
+    row = difference(low, high, p_holm=p_holm)
+    assert (phrases.verdict(row, 0.5), phrases.lost_to_holm(row)) == (expected, lost)
+
+
+def test_the_adjusted_p_stands_in_the_parenthesis() -> None:
+    row = difference(0.01, 1.55, seeds=[0, 1, 2], interval="seeds and rows")
+    assert phrases.brief(row | {"p_holm": 0.187}) == "0.78 (0.01 to 1.55, Holm-adjusted p 0.187)"
+    assert phrases.brief(row | {"p_holm": None}) == "0.78 (0.01 to 1.55)"
+    assert phrases.with_interval(row | {"p_holm": 0.0004}) == (
+        "0.78 (0.01 to 1.55; 3 seeds, interval over seeds and rows, Holm-adjusted p < .001)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -147,6 +179,56 @@ def test_a_held_out_label_worse_than_no_label_is_not_its_meaning() -> None:
     assert starting(sentences, "Meaning or gate, mst with label UNBIASED: not its meaning. It does worse")
 
 
+def adjusted(levels: dict[tuple[str, str], float], pair: tuple[str, str], *p_holm: float) -> list[list[str]]:
+    """The sentences of a block, for each p, if the comparisons of two arms have that adjusted p, as in a family."""
+    (done,), pairs, _ = compute([sy.planted("bias", MAIN | levels, (5, 40))])
+    said = []
+    for p in p_holm:
+        rows = [row | ({"p_holm": p} if (row["arm_a"], row["arm_b"]) == pair else {}) for row in pairs]
+        first, others = claims.findings(done.block, done.arms, rows, done.equivalences, done.steps, done.responses)
+        said.append([*first, *others])
+    return said
+
+
+WORSE_THAN_NONE = {("mst", "none"): 1.0, ("mst", "nonsense"): 2.2}
+
+
+@pytest.mark.parametrize(
+    ("p_holm", "control", "conclusion"),
+    [
+        (0.03, "Holm-adjusted p 0.030); the held-out label does worse than this control.", "not its meaning. It does"),
+        (
+            0.187, "Holm-adjusted p 0.187); undecided, its interval excludes zero, not after Holm.",
+            "not settled. It is not shown that both controls differ from it, nor that both do the same; "
+            "against no label its interval excludes zero, not after Holm (p 0.187).",
+        ),
+    ],
+)  # fmt: skip
+def test_meaning_or_gate_is_decided_by_holm_where_it_was_declared(p_holm: float, control: str, conclusion: str) -> None:
+    (sentences,) = adjusted(WORSE_THAN_NONE, ("mst", "mst"), p_holm)
+    said = starting(sentences, "Control: mst with label UNBIASED minus mst with no label")
+    assert said.endswith(f"interval over seeds and rows, {control}")
+    assert (
+        starting(sentences, "Meaning or gate, mst with label UNBIASED: ")
+        .removeprefix("Meaning or gate, mst with label UNBIASED: ")
+        .startswith(conclusion)
+    )
+
+
+def test_other_words_are_decided_by_holm_where_they_were_declared() -> None:
+    words = {("mst", "none"): 4.0, ("mst", "NEUTRAL"): 2.2}
+    lost, kept = (starting(said, "mst with label NEUTRAL") for said in adjusted(words, ("mst", "mst"), 0.2, 0.02))
+    assert lost.endswith("Holm-adjusted p 0.200): its interval excludes zero, not after Holm.")
+    assert kept.endswith("Holm-adjusted p 0.020): better.")
+
+
+def test_other_arms_are_decided_by_holm_where_they_were_declared() -> None:
+    said = adjusted({("least_biased", "none"): 3.5}, ("least_biased", "mst"), 0.2, 0.02)
+    lost, kept = (starting(sentences, "Does least_biased") for sentences in said)
+    assert "Holm-adjusted p 0.200): not settled, its interval excludes zero, not after Holm. Against baseline" in lost
+    assert "Holm-adjusted p 0.020): no, it does worse. Against baseline" in kept
+
+
 def test_a_label_that_is_not_used_is_no_gate() -> None:
     same = dict.fromkeys((*CURVE, ("mst", "none"), ("mst", "nonsense")), 2.2)
     sentences = bias(same, 3, rest=0.02)
@@ -178,7 +260,10 @@ def test_a_label_that_carries_on_extrapolates() -> None:
     sentence = starting(
         bias({}), "Extrapolation, mst along bias (5 seeds, interval over seeds and rows): minus the best"
     )
-    assert "(center_left, center_right), positive is worse: UNBIASED -1.8" in sentence
+    assert (
+        "(center_left, center_right; picked on the same rows, which can make a shortfall look larger), positive is "
+        "worse: UNBIASED -1.8"
+    ) in sentence
     assert sentence.endswith("so it extrapolates over the held-out label: nowhere worse than the best trained label by "
                              "0.5 or more.")  # fmt: skip
 
@@ -195,7 +280,97 @@ def test_one_good_held_out_label_does_not_hide_a_bad_one() -> None:
     good = starting(rates({("mst", "10"): 0.1}), "Extrapolation, mst along suggestibility (4 seeds")
     assert "so it extrapolates over the 3 held-out places asked" in good and ", accuracy 0.9" in good
     bad = starting(rates({("mst", "10"): 0.9}), "Extrapolation, mst along suggestibility (4 seeds")
-    assert "so it does not extrapolate: at 10 it falls short of the best trained label by 0.05 or more" in bad
+    assert bad.endswith(
+        "so it does not extrapolate, whatever another held-out label shows: at 10 it falls short of the best trained "
+        "label by 0.05 or more."
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "expected"),
+    [
+        (0.6, 1.0, "short"),
+        (0.5, 1.0, "short"),  # by the margin or more
+        (0.04, 1.07, "worse"),  # slight_left and slight_right in micro-bias: more than 0, not 0.5 or more
+        (0.1, 0.5, "worse"),
+        (0.1, 0.4, "slightly worse"),
+        (-0.3, 0.4, "carried"),
+        (-2.0, -1.0, "carried"),
+        (-0.3, 0.5, "undecided"),
+        (0.0, 0.7, "undecided"),
+        (None, None, "undecided"),
+    ],
+)
+def test_extent_rests_on_the_interval(low: float | None, high: float | None, expected: str) -> None:
+    assert claims_extrapolation.extent({"worse_by": 0.56, "ci_low": low, "ci_high": high}, 0.5) == expected
+
+
+SHORT, WORSE, SLIGHT, CARRIED, OPEN = (0.6, 1.0), (0.04, 1.07), (0.1, 0.4), (-0.3, 0.4), (-0.3, 0.7)
+
+
+@pytest.mark.parametrize(
+    ("intervals", "expected"),
+    [
+        (
+            [CARRIED],
+            "it extrapolates over the held-out label: nowhere worse than the best trained label by 0.5 or more",
+        ),
+        (
+            [CARRIED, SLIGHT],
+            "it extrapolates over the 2 held-out places asked: nowhere worse than the best trained label by 0.5 or "
+            "more (at B it is worse than the best trained label, but by less than 0.5)",
+        ),
+        (
+            [WORSE, OPEN],
+            "not shown that it extrapolates: at A it is worse than the best trained label, by more than 0 but not "
+            "shown to be by 0.5 or more; at B neither a shortfall of 0.5 nor its absence is shown",
+        ),
+        ([SHORT], "it does not extrapolate: at A it falls short of the best trained label by 0.5 or more"),
+        (
+            [WORSE, SHORT],
+            "it does not extrapolate, whatever another held-out label shows: at B it falls short of the best trained "
+            "label by 0.5 or more; at A it is worse than the best trained label, by more than 0 but not shown to be "
+            "by 0.5 or more",
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_places_show_together(intervals: list[tuple[float, float]], expected: str) -> None:
+    points = [
+        {"label": name, "ci_low": low, "ci_high": high}
+        for name, (low, high) in zip("AB", intervals, strict=False)
+    ]  # fmt: skip
+    assert claims_extrapolation.range_verdict(points, 0.5) == expected
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "expected"),
+    [
+        (  # they differ in sign, as in micro-bias
+            -0.17, 1.28,
+            ", the mean of slight_left -0.17 (-0.67 to 0.33) and slight_right 1.28 (0.78 to 1.78; alone it falls short "
+            "by 0.5 or more)",
+        ),
+        (0.9, 0.2, ", the mean of slight_left 0.90 (0.40 to 1.40) and slight_right 0.20 (-0.30 to 0.70)"),  # 0.7 apart
+        (-0.1, 0.1, ", the mean of slight_left -0.10 (-0.60 to 0.40) and slight_right 0.10 (-0.40 to 0.60)"),
+        (0.7, 0.3, ""),  # one sign, 0.4 apart
+        (None, 0.3, ""),
+    ],
+)  # fmt: skip
+def test_labels_at_one_place_are_told_apart_where_they_differ(left: float | None, right: float, expected: str) -> None:
+    each = [
+        {"label": name, "worse_by": own, "ci_low": None if own is None else own - 0.5, "ci_high": (own or 0) + 0.5}
+        for name, own in (("slight_left", left), ("slight_right", right))
+    ]
+    assert claims_extrapolation._apart({"each_label": each}, 0.5) == expected
+    assert claims_extrapolation._apart({"each_label": []}, 0.5) == ""
+
+
+def test_the_labels_of_a_place_stand_in_the_sentence() -> None:
+    levels = {("mst", "slight_left"): 3.0, ("mst", "slight_right"): 5.5}
+    sentence = starting(bias(levels), "Extrapolation, mst along bias")
+    assert re.search(
+        r"worse: slight_left, slight_right 0\.\d\d \(.*?\), the mean of slight_left -.*? and slight_right 1", sentence
+    )
 
 
 def test_a_wide_interval_shows_neither() -> None:
@@ -222,6 +397,21 @@ def test_permuted_labels_have_nothing_to_extrapolate() -> None:
 def test_does_least_biased_training_do_as_well(level: float, said: str) -> None:
     sentence = starting(bias({("least_biased", "none"): level}), "Does least_biased (trained without labels on the")
     assert f"5 seeds, interval over seeds and rows): {said}. Against baseline with no label: " in sentence
+
+
+def test_rows_chosen_by_the_measure_that_scores_are_called_circular() -> None:
+    sentences = bias({("least_biased", "none"): 1.0, ("least_biased_25", "none"): 1.0})
+    circular = "it does better, which is circular: lexical_bias also chose its training rows, unless training was given"
+    assert circular in starting(sentences, "Does least_biased_25 (")
+    assert "it does better. Against" in starting(sentences, "Does least_biased (")
+
+
+def test_whether_a_measure_chose_the_rows_is_asked_of_the_declaration() -> None:
+    every = [arm for arms in variants.ARMS.values() for arm in arms.values()]
+    assert [arm.name for arm in every if claims_arms._selected_by_measure(arm)] == ["least_biased_25"]
+    arm = replace(variants.arm("bias", "baseline"), select=variants.least_biased(0.1))
+    assert claims_arms._circular(arm, "lexical_bias").startswith(", which is circular")
+    assert claims_arms._circular(arm, "bias_rubric") == ""
 
 
 def test_a_comparison_that_a_study_declares_the_other_way_round_is_turned() -> None:
@@ -283,3 +473,12 @@ def test_coverage_and_limits_by_number_of_seeds() -> None:
     one = sy.cell("bias", "arbitrary", "FRN", 2 + sy.noise((1, 8), 3))
     mixed = sy.block(*(sy.cell("bias", "mst", "UNBIASED", 2 + sy.noise((4, 8), 1)),), one)
     assert any(line.startswith("Fewer than 3 training seeds: arbitrary (bias).") for line in claims.limits([mixed], []))
+
+
+@pytest.mark.parametrize(
+    ("seeds", "missing", "said"),
+    [([0, 1], [2, 3, 4], "2 of 5 seeds"), ([0], [1], "1 of 2 seeds"), ([0, 1], [], "2 seeds"), ([0], None, "one seed")],
+)
+def test_a_sentence_counts_the_seeds_that_were_planned(seeds: list[int], missing: list[int] | None, said: str) -> None:
+    row = {"seeds": seeds, "seeds_missing": missing, "interval": "seeds and rows"}
+    assert phrases.basis(row) == f"{said}, interval over seeds and rows"

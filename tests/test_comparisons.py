@@ -261,6 +261,59 @@ def test_a_study_declares_its_family_and_a_missing_comparison_stays_in_it() -> N
     assert {len(line) for line in table.rows} == {len(table.header)}
 
 
+def test_a_comparison_over_fewer_seeds_than_planned_is_marked_and_keeps_its_p() -> None:
+    """Five seeds are planned; mst has two of them, baseline three, and ootb is not trained."""
+    lost = 4 + sy.noise((3, 10), 2)
+    lost[2] = NAN  # of baseline's seeds one has nothing that was scored
+    frame = sy.frame(
+        sy.cell("bias", "mst", "UNBIASED", A[:2]), sy.cell("bias", "baseline", "none", B),
+        sy.cell("bias", "shuffled", "UNBIASED", B), sy.cell("bias", "baseline", "UNBIASED", lost),
+        sy.cell("bias", "ootb", "none", B[0]),
+    )  # fmt: skip
+    pairs = [("baseline", "none"), ("shuffled", "held_out"), ("baseline", "held_out"), ("mst", "none")]
+    declared = study(
+        [{"a": side("mst", "held_out"), "b": side(*pair), "metric": "lexical_bias"} for pair in pairs],
+        [{"a": side("mst", "held_out"), "b": side("ootb", "none"), "metric": "lexical_bias"}],
+        seeds=[0, 1, 2, 3, 4], arms={"ootb": {}, "baseline": {}, "mst": {}, "shuffled": {"seeds": [0, 1]}},
+    )  # fmt: skip
+    blocks = list(results.blocks(frame))
+    rows = family.comparison_rows(blocks, declared)
+    assert [(row["seeds_planned"], row["seeds_missing"]) for row in rows[:4]] == [
+        ([0, 1, 2, 3, 4], [2, 3, 4]), ([0, 1], []), ([0, 1, 2, 3, 4], [2, 3, 4]), ([0, 1, 2, 3, 4], [0, 1, 2, 3, 4]),
+    ]  # fmt: skip
+    holm = stats.holm([row["p"] for row in rows[:4]])
+    assert [row["p_holm"] for row in rows[:4]] == holm and holm[0] is not None
+    table = pair_tables.comparison_table(rows)
+    assert table is not None and pair_tables.FEWER in table.caption
+    shown = [line[table.header.index("p (Holm)")] for line in table.rows]
+    assert shown[0].endswith(" (2 of 5 seeds)") and "seeds" not in shown[1] and shown[3] == "–"
+    assert pair_tables.fewer_seeds(rows[:4]) == [
+        "lexical_bias, mst (UNBIASED) against baseline (none): 2 of 5 seeds that the study plans; missing: 2, 3, 4.",
+        "lexical_bias, mst (UNBIASED) against baseline (UNBIASED): 2 of 5 seeds that the study plans; "
+        "missing: 2, 3, 4.",
+    ]
+    exploratory = [row for row in rows if not row["declared"] and row["arm_b"] == "ootb"]
+    assert exploratory[0]["seeds_missing"] == [2, 3, 4]
+    equal = pair_tables.equivalence_table(family.equivalence_rows(blocks, declared))
+    assert equal is not None and equal.rows[0][equal.header.index("seeds")] == "0, 1 (2 of 5 seeds)"
+    assert pair_tables.FEWER in equal.caption
+    alone = family.comparison_rows(blocks)
+    assert {(row["seeds_planned"], tuple(row["seeds_missing"])) for row in alone} == {(None, ())}
+    table = pair_tables.comparison_table(alone)
+    assert table is not None and pair_tables.FEWER not in table.caption
+
+
+def test_a_seed_of_which_nothing_was_scored_is_a_missing_one() -> None:
+    lost = B.copy()
+    lost[1] = NAN
+    frame = sy.frame(sy.cell("bias", "mst", "UNBIASED", A), sy.cell("bias", "baseline", "none", lost))
+    declared = study(
+        [{"a": side("mst", "held_out"), "b": side("baseline", "none"), "metric": "lexical_bias"}], seeds=[0, 1, 2]
+    )
+    (row,) = [one for one in family.comparison_rows(list(results.blocks(frame)), declared) if one["declared"]]
+    assert (row["seeds_planned"], row["seeds_missing"]) == ([0, 1, 2], [1])
+
+
 def test_a_declared_comparison_may_span_conditions_and_wordings() -> None:
     values = 3 + sy.noise((2, 8), 1)
     frame = sy.frame(

@@ -94,6 +94,11 @@ def test_every_held_out_place_against_the_best_trained_over_seeds_and_rows() -> 
     slight = (flat_rows(SLANT["slight_left"]) + flat_rows(SLANT["slight_right"])) / 2
     both = seeds.seeds_and_rows_difference(slight, best, range(ROWS)).interval
     assert (near["ci_low"], near["ci_high"]) == pytest.approx((both.low, both.high))
+    left, right = near["each_label"]  # 2.5, 3 and 2.7, 3 against 3.5, 4: the best place, whichever side
+    assert (left["label"], right["label"], end["each_label"]) == ("slight_left", "slight_right", [])
+    assert (left["worse_by"], right["worse_by"]) == pytest.approx((-1.0, -0.9))
+    alone = seeds.seeds_and_rows_difference(flat_rows(SLANT["slight_right"]), best, range(ROWS)).interval
+    assert (right["ci_low"], right["ci_high"]) == pytest.approx((alone.low, alone.high))
 
 
 PERCENT = {

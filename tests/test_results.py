@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import synthetic as sy
 
-from mst_evals.reporting import matrices, results
+from mst_evals.reporting import matrices, progress, results
 from mst_evals.reporting.frame import Frame, _one_training
 from mst_evals.reporting.results import Block
 from mst_evals.statistics import seeds, stats
@@ -139,11 +139,30 @@ def test_rows_of_other_arms_carry_their_own_axis() -> None:
     assert paraphrase["kind"] == "paraphrase"
     assert results.headline_labels("sycophancy", "words") == ("zero",)
     assert block.held_out_of("words") == "zero" and block.held_out_of("mst") == "0"
-    assert [one for one in results.missing_cells(block) if "words" in one] == [
+    assert [one for one in progress.missing_cells(block) if "words" in one] == [
         "Missing here: words with slight, medium, high, nonsense."
     ]
-    assert results.missing_cells(block, {"words": ("zero", "slight"), "mst": ("NO_SWAY",)}) == [
+    assert progress.missing_cells(block, {"words": ("zero", "slight"), "mst": ("NO_SWAY",)}) == [
         "Missing here: words with slight."
+    ]
+
+
+def test_seeds_that_a_study_plans_and_that_are_not_here_are_named() -> None:
+    lost = 4 + sy.noise((3, 4), 2)
+    lost[1] = NAN  # asked, and nothing of it was scored
+    block = sy.block(
+        sy.cell("bias", "mst", "UNBIASED", 4 + sy.noise((2, 4), 1)), sy.cell("bias", "mst", "none", np.ones((2, 4))),
+        sy.cell("bias", "shuffled", "none", lost), sy.cell("bias", "ootb", "none", np.ones(4)),
+    )  # fmt: skip
+    planned = {"mst": ("UNBIASED", "none"), "shuffled": ("none", "UNBIASED"), "ootb": ("none",)}
+    seeds_planned = {"mst": (0, 1, 2, 3, 4), "shuffled": (0, 1, 2), "ootb": ()}
+    assert progress.missing_cells(block, planned, seeds_planned) == [
+        "Missing here: seeds 2, 3, 4 of mst with every label (2 of 5 planned seeds are here).",
+        "Missing here: shuffled with UNBIASED.",
+        "Missing here: seed 1 of shuffled with none (2 of 3 planned seeds are here).",
+    ]
+    assert progress.missing_cells(block, planned, seeds_planned | {"mst": (0, 1), "shuffled": (0, 2)}) == [
+        "Missing here: shuffled with UNBIASED."
     ]
 
 

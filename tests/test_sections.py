@@ -174,6 +174,7 @@ def test_sections_come_in_reading_order(whole: Path) -> None:
     for sentence in (
         "difference survives every wording", "Not asked here: balanced, evaluation, factual, reporter.",
         "Warning: shuffled ends with a label channel that is ignored in 2 of 2 seeds", "The probe's sentence.",
+        "the range used in its sweep, of which noise alone makes some, is lexical_bias ",
         "A declared exception.", "cannot be judged from 1 base",
         "No probe during training is recorded for scalar, noisy_10.",
         excerpts.NEED_LOGS,

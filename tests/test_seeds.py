@@ -219,6 +219,12 @@ def test_sign_flip_without_a_difference() -> None:
     assert seeds.sign_flip([0.1 + 0.2, -0.3]) == 1.0  # equal but for rounding
 
 
+@pytest.mark.parametrize("values", [[NAN, 1.0, 2.0], [1.0, NAN], [math.inf, 1.0, 2.0], [1.0] * 20 + [NAN]])
+def test_sign_flip_of_a_seed_without_a_number_is_no_test(values: list[float]) -> None:
+    """Not 0, which is below the smallest p, nor the test of the other seeds."""
+    assert seeds.sign_flip(values) is None
+
+
 def test_over_seeds_is_students_t() -> None:
     values = [0.2, 0.5, 0.9]
     found = seeds.over_seeds(values)

@@ -85,3 +85,9 @@ def test_a_study_file_is_reported_on_as_far_as_it_is(tmp_path: Path, monkeypatch
     assert {row["arm"] for row in found["arms"]} == {"ootb"}
     (missing,) = [row for row in found["comparisons"] if row["confirmatory"]]
     assert (missing["arm_a"], missing["arm_b"], missing["diff"]) == ("mst", "baseline", None)
+    assert (missing["seeds_planned"], missing["seeds_missing"]) == ([0], [0])  # mst has two seeds, baseline one
+    said = "Unfinished: 1 of 4 evaluation cells of the study tiny are done."
+    for document in ("report.md", "report.html"):
+        text = (tmp_path / "report" / document).read_text("utf-8")
+        assert text.index(said) < text.index("Declared comparisons of the study tiny")
+    assert "| – | mst | standard | all | 0, 1 | 0 of 2 | 2 |" in (tmp_path / "report" / "report.md").read_text("utf-8")

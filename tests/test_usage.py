@@ -62,14 +62,61 @@ def test_ignored_is_too_small_or_in_doubt_at_the_end(last: Row, ignored: bool) -
     assert use.ignored == ignored
 
 
-def test_warnings_name_the_arm_the_seeds_and_what_follows() -> None:
-    none = [record(0, 0.0), record(10, 0.001, -0.01)]
-    rows = [log(seed=0), log("mst", 1, *none), log("shuffled", 0, *none), log("scalar", 0), log("scalar", 1)]
+def swept(arm: str, metric: str, dimension: str, mean: float, flat: int = 0, **more: Any) -> Row:
+    """What `usage` reads of a row of `responses.response_rows`."""
+    return {
+        "experiment": "bias", "base": "micro", "condition": "", "arm": arm, "wording": "monitor", "split": "test",
+        "choice": "generate", "data_sha256": "d", "metric": metric, "dimension": dimension, "flat": flat, "n_seeds": 2,
+        "range": {"mean": mean, "ci_low": mean - 0.5, "ci_high": mean + 0.5},
+    } | more  # fmt: skip
+
+
+UNUSED = [record(0, 0.0), record(10, 0.001, -0.01)]
+
+
+def test_warnings_say_what_was_measured_and_of_which_seeds() -> None:
+    rows = [log(seed=0), log("mst", 1, *UNUSED), log("shuffled", 0, *UNUSED), log("scalar", 0), log("scalar", 1)]
     mst, shuffled, scalar = usage.sentences(usage.uses(rows, "bias"))
-    assert mst.startswith("Warning: mst ends with a label channel that is ignored in 1 of 2 seeds")
-    assert "0.200, 0.001 nats a token; 0.01 or more expected" in mst and "is not the label's doing" in mst
-    assert shuffled.startswith("Warning: shuffled") and "its one seed (0)" in shuffled and "by design" in shuffled
+    assert mst.startswith(
+        "Warning: mst ends with a label channel that is ignored in 1 of 2 seeds: the opposite trained label in place "
+        "of the true one raises the loss by less than 0.01 nats a token (by seed: 0.200, 0.001). By this measure "
+        "training used what the true label says about a sample little or not at all there. "
+    )
+    assert shuffled.startswith("Warning: shuffled") and "its one seed (0)" in shuffled
+    assert "little or not at all, as expected: its labels say less about the sample by design. " in shuffled
     assert scalar.startswith("scalar: the label is used when training ends, in every seed")
+    assert "label's doing" not in mst + shuffled
+
+
+def test_an_effect_in_doubt_is_not_called_too_small() -> None:
+    (told,) = usage.sentences(usage.uses([log("mst", 0, record(9, 0.2, -0.001))], "bias"))
+    assert "by less than 0.01 nats a token, or not beyond doubt (by seed: 0.200)" in told
+
+
+def test_of_sycophancy_a_warning_is_about_the_answers() -> None:
+    row = log("words", 0, record(9, 0.02), experiment="sycophancy")
+    (told,) = usage.sentences(usage.uses([row], "sycophancy"))
+    assert "raises P(correct) of a wrong candidate by less than 0.05 (by seed: 0.020). By this measure" in told
+
+
+def test_a_warning_names_the_range_of_the_sweep_which_may_move_all_the_same() -> None:
+    found = usage.uses([log("scalar", 0, *UNUSED), log("scalar", 1, *UNUSED)], "bias")
+    others = [
+        swept("mst", "lexical_bias", "slant", 9.0), swept("scalar", "lexical_bias", "slant", 8.0, condition="c"),
+        swept("scalar", "lexical_bias", "slant", 7.0, base="other"),
+        swept("scalar", "lexical_bias", "slant", 6.0, wording="neutral"),
+    ]  # fmt: skip
+    here = [swept("scalar", "lexical_bias", "slant", 1.94), swept("scalar", "lexical_bias", "bias", 0.4, flat=2)]
+    beside = "This does not say that behaviour ignores the label: the range used in its sweep, of which noise alone"
+    (told,) = usage.sentences(found, [*others, *here])
+    assert told.endswith(
+        f"{beside} makes some, is lexical_bias 1.94 (1.44 to 2.44) along slant, 0.40 (-0.10 to 0.90) along bias, flat."
+    )
+    (told,) = usage.sentences(found, others[:3])
+    assert told.endswith("where the arm was swept, read the range used in the table of its response.")
+    one = swept("scalar", "bias_rubric", "slant", 2.0, range={"mean": 2.0, "ci_low": None, "ci_high": None})
+    (told,) = usage.sentences(found, [*here[:1], one])
+    assert told.endswith("is lexical_bias 1.94 (1.44 to 2.44) along slant; bias_rubric 2.00 along slant.")
 
 
 def test_names_tell_conditions_and_bases_apart_only_where_they_differ() -> None:

@@ -74,8 +74,10 @@ def test_difference_takes_no_other_comparison(more: Row) -> None:
     assert difference([pair(-1, -3, 1) | more], "bias", "baseline", HELD_OUT) is None
 
 
-def arm(name: str, label: str, mean: float) -> Row:
-    return {"metric": "bias", "arm": name, "label": label, "mean": mean}
+def arm(name: str, label: str, mean: float, unscored: dict[str, int] | None = None) -> Row:
+    lost = sum((unscored or {}).values())
+    counts = {"n_scored": 10 - lost, "n_unscored": lost, "unscored_reasons": unscored or {}}
+    return {"metric": "bias", "arm": name, "label": label, "mean": mean, **counts}
 
 
 def test_table_has_a_line_for_each_wording_the_main_one_first() -> None:
@@ -91,6 +93,16 @@ def test_table_has_a_line_for_each_wording_the_main_one_first() -> None:
     shown = table(found, "bias", HELD_OUT)
     assert shown.header[1:4] == ("baseline (none)", "mst (UNBIASED)", "mst (none)")  # and no label of the sweep
     assert shown.rows[0] == (
-        f"{default} (main)", "5.00", "2.00", "3.00", "-3.00", "-4.00 to -2.00", "-1.00", "-2.00 to 0.00",
+        f"{default} (main)", "5.00", "2.00", "3.00", "-3.00", "-4.00 to -2.00", "-1.00", "-2.00 to 0.00", "0 of 30",
     )  # fmt: skip
-    assert shown.rows[1] == ("neutral", "–", "2.50", "–", "–", "–", "–", "–")
+    assert shown.rows[1] == ("neutral", "–", "2.50", "–", "–", "–", "–", "–", "0 of 10")
+    assert shown.header[-1] == "unscored" and {len(line) for line in shown.rows} == {len(shown.header)}
+
+
+def test_no_reply_without_a_score_is_silent_in_the_table() -> None:
+    rows = [
+        arm("baseline", "none", 5), arm("mst", HELD_OUT, 2, {"refusal": 2, "too_short": 1}),
+        arm("mst", "none", 3, {"refusal": 4}), arm("mst", "center_left", 3, {"refusal": 9}),
+    ]  # fmt: skip
+    shown = table(by_wording("bias", HELD_OUT, [("neutral", rows, [])], "bias"), "bias", HELD_OUT)
+    assert shown.rows[0][-1] == "7 of 30: mst (UNBIASED) 3 (refusal: 2, too_short: 1); mst (none) 4 (refusal: 4)"

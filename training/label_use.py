@@ -1,8 +1,8 @@
 """Is the label used at all? A probe during training, on rows that training never sees.
 
 Each validation row is shown with its true label and with the opposite one of the trained set (`Axis.swapped`). If
-that changes nothing, the label channel is ignored, and whatever an evaluation under the held-out label shows is not
-the label's doing. The held-out label is never asked.
+that changes nothing, training uses what the label says little or not at all, and an evaluation under the held-out
+label is to be read with that in mind. The held-out label is never asked.
 
 - SFT: loss of the reply under the wrong label minus under the true one, in nats a token.
 - PPO: probability of calling a wrong candidate correct under the label that pays more for it minus under the other.

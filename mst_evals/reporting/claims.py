@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mst_evals import labels, variants
-from mst_evals.reporting import claims_arms
+from mst_evals.reporting import claims_arms, claims_extrapolation
 from mst_evals.reporting.comparisons import INDIFFERENT, RATE_MARGIN
 from mst_evals.reporting.phrases import (
     FEWEST_SEEDS,
@@ -14,11 +14,12 @@ from mst_evals.reporting.phrases import (
     excludes_zero,
     find,
     find_pair,
+    is_shown,
     number,
-    p_value,
     said,
     scope,
     seed_count,
+    with_interval,
 )
 from mst_evals.reporting.results import EXISTING, Block
 from mst_evals.statistics import seeds
@@ -66,16 +67,12 @@ def coverage(trained: Sequence[int]) -> str:
 
 
 def _difference(row: Row) -> str:
-    adjusted = "" if row["p_holm"] is None else f", Holm-adjusted p {p_value(row['p_holm'])}"
-    return (
-        f"{row['arm_b']} with {said(row['label_b'])}: difference {number(row['diff'])} ({bounds(row)}; {basis(row)}"
-        f"{adjusted})"
-    )
+    return f"{row['arm_b']} with {said(row['label_b'])}: difference {with_interval(row)}"
 
 
 def _is_below(row: Row) -> bool:
-    """Whether a is below b: the interval leaves zero out, and so does the test where it belongs to the family."""
-    return excludes_zero(row) and row["diff"] < 0 and (row["p_holm"] is None or row["p_holm"] < LEVEL)
+    """Whether a is shown to be below b."""
+    return is_shown(row) and row["diff"] < 0
 
 
 def _below(block: Block, metric: str, title: str, comparisons: Sequence[Row]) -> str:
@@ -166,7 +163,7 @@ def findings(
     below = _below(block, metric, title, comparisons)
     sentences = [below] if bias else [*_steps(steps), *_held_out(block, arms), below]
     sentences += claims_arms.meaning(block, comparisons, responses)
-    carried = claims_arms.extrapolation(block, arms, responses)
+    carried = claims_extrapolation.extrapolation(block, arms, responses)
     sentences += [sentence for arm, sentence in carried.items() if arm in variants.MAIN]
     if not bias and find(arms, "fpr", "baseline", labels.NONE):
         sentences.append(

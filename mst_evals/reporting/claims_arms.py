@@ -1,18 +1,21 @@
-"""Sentences about single questions: meaning or gate, extrapolation, and how every other arm does against mst."""
+"""Sentences about single questions: meaning or gate, and how every other arm does against mst."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from mst_evals import labels, variants
+from mst_evals.examples import LEXICAL
 from mst_evals.reporting.comparisons import MARGIN, RATE_MARGIN
 from mst_evals.reporting.phrases import (
+    NOT_AFTER_HOLM,
     Row,
-    Verdict,
     basis,
     bounds,
+    brief,
     excludes_zero,
-    find,
     find_pair,
+    lost_to_holm,
     may_claim,
     number,
     p_value,
@@ -26,19 +29,25 @@ from mst_evals.reporting.results import Block, axis_of, headline_labels
 # --- meaning or gate ----------------------------------------------------------------------------------------------
 
 
-def _worth(block: Block) -> float:
+def worth_of(block: Block) -> float:
+    """The smallest difference of a block's primary metrics that matters."""
     return MARGIN if block.experiment == "bias" else RATE_MARGIN
+
+
+def _open(pair: Row, otherwise: str) -> str:
+    """Why a comparison is undecided."""
+    return NOT_AFTER_HOLM if lost_to_holm(pair) else otherwise
 
 
 def _control_sentence(block: Block, pair: Row) -> str:
     """What one control says of the held-out label."""
-    worth = _worth(block)
+    worth = worth_of(block)
     words = {
         "better": "the held-out label does something that this control does not",
         "worse": "the held-out label does worse than this control",
         "same": f"the same within {worth:g}, so what the held-out label means need not be what matters: the true "
         "labels may gate the behaviour",
-        "undecided": f"neither a difference of {worth:g} nor its absence is shown",
+        "undecided": f"undecided, {_open(pair, f'neither a difference of {worth:g} nor its absence is shown')}",
     }
     return (
         f"{scope([pair])}Control: {pair['arm_a']} with label {pair['label_a']} minus {pair['arm_b']} with "
@@ -58,7 +67,7 @@ def _conclusion(block: Block, arm: str, pairs: Sequence[Row], responses: Sequenc
     """Meaning or gate, once both controls can carry a claim."""
     if len(pairs) < len(labels.CONTROLS) or not all(map(may_claim, pairs)):
         return []
-    found = {verdict(pair, _worth(block)) for pair in pairs}
+    found = {verdict(pair, worth_of(block)) for pair in pairs}
     label, start = pairs[0]["label_a"], f"Meaning or gate, {arm} with {said(pairs[0]['label_a'])}: "
     if found == {"better"}:
         return [f"{start}its meaning. It does better than no label and than a nonsense label."]
@@ -74,7 +83,10 @@ def _conclusion(block: Block, arm: str, pairs: Sequence[Row], responses: Sequenc
         return [start + how[_use(arm, pairs[0]["metric"], responses)]]
     if "worse" in found:
         return [f"{start}not its meaning. It does worse than a control that means nothing."]
-    return [f"{start}not settled. The two controls do not both differ from it, nor both do the same."]
+    lost = [f"against {said(pair['label_b'])} {NOT_AFTER_HOLM} (p {p_value(pair['p_holm'])})" for pair in pairs
+            if lost_to_holm(pair)]  # fmt: skip
+    ends = "".join(f"; {words}" for words in lost)
+    return [f"{start}not settled. It is not shown that both controls differ from it, nor that both do the same{ends}."]
 
 
 def meaning(block: Block, comparisons: Sequence[Row], responses: Sequence[Row]) -> list[str]:
@@ -94,15 +106,15 @@ def other_words(block: Block, comparisons: Sequence[Row]) -> list[str]:
 
 def _other_words(block: Block, comparisons: Sequence[Row], label: str) -> str:
     """A paraphrase of the held-out label, or the implausible label: against that label and the controls."""
-    metric, worth = block.primary[0].name, _worth(block)
+    metric, worth = block.primary[0].name, worth_of(block)
     known = axis_of(block.experiment, "mst")
     what = "an implausible evaluator" if label in known.implausible else f"another wording of {block.held_out}"
     others = (block.held_out, *labels.CONTROLS)
     pairs = [find_pair(comparisons, metric, ("mst", label), ("mst", other)) for other in others]
     there = [pair for pair in pairs if pair is not None]
-    words = {"better": "better", "worse": "worse", "same": f"the same within {worth:g}", "undecided": "undecided"}
+    words = {"better": "better", "worse": "worse", "same": f"the same within {worth:g}"}
     parts = [
-        f"against {said(pair['label_b'])} {number(pair['diff'])} ({bounds(pair)}): {words[verdict(pair, worth)]}"
+        f"against {said(pair['label_b'])} {brief(pair)}: " + words.get(verdict(pair, worth), _open(pair, "undecided"))
         for pair in there
     ]
     covers = f" ({basis(there[0])})" if there else ""
@@ -113,85 +125,8 @@ def gate_of(block: Block, arm: str, comparisons: Sequence[Row]) -> str:
     """The same question of another arm with labels, as the end of a sentence; empty when it cannot be told."""
     metric, own = block.primary[0].name, axis_of(block.experiment, arm).held_out
     pairs = [find_pair(comparisons, metric, (arm, own), (arm, control)) for control in labels.CONTROLS]
-    parts = [f"{said(pair['label_b'])} {number(pair['diff'])} ({bounds(pair)})" for pair in pairs if pair is not None]
+    parts = [f"{said(pair['label_b'])} {brief(pair)}" for pair in pairs if pair is not None]
     return f" Its own label {own} minus its controls: {', '.join(parts)}." if parts else ""
-
-
-# --- extrapolation ------------------------------------------------------------------------------------------------
-
-
-def _extent(point: Row, worth: float) -> str:
-    """What one held-out place shows against the best trained one; `worse_by` is positive where it is worse."""
-    found: Verdict = verdict(point, worth, key="worse_by")
-    if found == "undecided" and point["ci_high"] is not None and point["ci_high"] < worth:
-        found = "same"  # better perhaps, but not worse by what matters
-    return {
-        "better": "better than any trained label", "same": "no worse than the best trained label",
-        "worse": "worse than the best trained label", "undecided": "undecided",
-    }[found]  # fmt: skip
-
-
-def _range_verdict(response: Row, worth: float) -> str:
-    """Whether what was learnt carries on over every held-out place that was asked."""
-    points = response["against_best_trained"]
-    found = {point["label"]: _extent(point, worth) for point in points}
-    failing = [label for label, words in found.items() if words.startswith("worse")]
-    open_ = [label for label, words in found.items() if words == "undecided"]
-    many = f"the {len(found)} held-out places asked" if len(found) > 1 else "the held-out label"
-    if failing:
-        return (
-            f"it does not extrapolate: at {', '.join(failing)} it falls short of the best trained label by {worth:g} "
-            "or more, whatever another held-out label shows"
-        )
-    if open_:
-        return f"not shown that it extrapolates: at {', '.join(open_)} neither a shortfall of {worth:g} nor its absence"
-    return f"it extrapolates over {many}: nowhere worse than the best trained label by {worth:g} or more"
-
-
-def _curve(points: Sequence[Row], arms: Sequence[Row], response: Row) -> str:
-    """The held-out places one by one, with accuracy beside a false-positive rate."""
-    parts = []
-    for point in points:
-        accuracy = find(arms, "accuracy", response["arm"], point["label"]) if response["metric"] == "fpr" else None
-        beside = f", accuracy {number(accuracy['mean'])}" if accuracy else ""
-        parts.append(f"{point['label']} {number(point['worse_by'])} ({bounds(point)}{beside})")
-    return "; ".join(parts)
-
-
-def extrapolation(block: Block, arms: Sequence[Row], responses: Sequence[Row]) -> dict[str, str]:
-    """Arm -> whether its label extrapolates: every held-out place on its side of the trained range.
-
-    An arm whose labels were permuted in training learnt nothing of them that could carry on, so it has no sentence.
-    """
-    metric, worth = block.primary[0].name, _worth(block)
-    sentences: dict[str, str] = {}
-    known = variants.ARMS[block.experiment]
-    for arm in dict.fromkeys(row["arm"] for row in responses):
-        if arm in known and known[arm].assign is variants.permuted_label:
-            continue
-        mine = [row for row in responses if row["arm"] == arm and row["metric"] == metric]
-        outside = [row for row in mine if row["held_out_relation"] == "extrapolation"]
-        response = (outside or mine)[-1]
-        points = response["against_best_trained"]
-        if not points:
-            continue
-        best = ", ".join(points[0]["best_trained"])
-        start = f"Extrapolation, {arm} along {response['dimension']} ({basis(points[0])}): "
-        if response["flat"] == response["n_seeds"]:
-            sentences[arm] = (
-                f"{scope(points)}{start}its curve is flat (range below {worth:g} in every seed): it does not respond "
-                "to the label, so there is nothing to extrapolate."
-            )
-            continue
-        how = f"minus the best trained label ({best}), positive is worse: {_curve(points, arms, response)}"
-        if response["held_out_relation"] == "unplaced":
-            tail = "the label was never seen and has no place, so this is no extrapolation"
-        elif response["held_out_relation"] == "interpolation":
-            tail = "the label lies between trained ones, so this is interpolation"
-        else:
-            tail = f"so {_range_verdict(response, worth)}"
-        sentences[arm] = f"{scope(points)}{start}{how}; {tail}."
-    return sentences
 
 
 # --- other arms ---------------------------------------------------------------------------------------------------
@@ -206,7 +141,26 @@ def _as_good(pair: Row, test: Row | None, worth: float) -> str:
         return "it does better"
     if test is not None and test["equivalent"]:
         return f"yes, within {test['margin']:g} (TOST p {p_value(test['p'])})"
-    return f"not settled, neither a difference of {worth:g} nor equivalence is shown"
+    return f"not settled, {_open(pair, f'neither a difference of {worth:g} nor equivalence is shown')}"
+
+
+def _selected_by_measure(arm: variants.Arm) -> bool:
+    """Whether a measure of bias chooses the arm's training rows: its `select` then asks the measure of a row."""
+    asked: list[variants.Row] = []
+
+    def measure(row: variants.Row) -> float:
+        asked.append(row)
+        return 0.0
+
+    arm.select([defaultdict(str)], measure)
+    return bool(asked)
+
+
+def _circular(arm: variants.Arm, metric: str) -> str:
+    """A caution where what measures an arm also chose its training rows, as the end of a verdict."""
+    if metric != LEXICAL or not _selected_by_measure(arm):
+        return ""
+    return f", which is circular: {metric} also chose its training rows, unless training was given a file of scores"
 
 
 def _against_mst(block: Block, arm: str, comparisons: Sequence[Row], equivalences: Sequence[Row]) -> list[Row]:
@@ -217,7 +171,8 @@ def _against_mst(block: Block, arm: str, comparisons: Sequence[Row], equivalence
         pair = find_pair(comparisons, metric.name, own, mst)
         if pair is not None:
             test = find_pair(equivalences, metric.name, own, mst)
-            found.append({**pair, "as_good": _as_good(pair, test, _worth(block))})
+            circular = _circular(variants.ARMS[block.experiment][arm], metric.name)
+            found.append({**pair, "as_good": _as_good(pair, test, worth_of(block)) + circular})
     return found
 
 
@@ -247,9 +202,7 @@ def other_arms(
             other = (arm.reference, headline_labels(block.experiment, arm.reference)[0])
             reference = find_pair(comparisons, pairs[0]["metric"], (name, label), other)
             if reference:
-                against = (
-                    f" Against {other[0]} with {said(other[1])}: {number(reference['diff'])} ({bounds(reference)})."
-                )
+                against = f" Against {other[0]} with {said(other[1])}: {brief(reference)}."
         sentences.append(
             f"{scope(pairs)}Does {name} ({arm.about}) do as well as mst? With {said(label)}, minus mst with label "
             f"{block.held_out}: {'; '.join(parts)}.{against}{gate_of(block, name, comparisons)}{_step(steps, name)}"

@@ -142,6 +142,16 @@ def _method(bias: bool, several: bool, fixed: bool) -> str:
     return f"paired difference, cluster-robust t interval{new} (df = clusters - 1); p: t test of that difference"
 
 
+def scored_seeds(a: Cell, b: Cell, metric: Metric) -> set[int]:
+    """The seeds of which every trained side has a value; none when neither was trained."""
+    sides = [side for side in (a.matrix(metric), b.matrix(metric)) if not side.fixed]
+    scored = [
+        {seed for seed, values in zip(side.seeds, side.values, strict=True) if np.isfinite(values).any()}
+        for side in sides
+    ]
+    return set.intersection(*scored) if scored else set()
+
+
 def compare(a: Cell, b: Cell, metric: Metric) -> dict[str, Any]:
     """Difference a minus b on the rows that both cells scored, and the seeds that both have.
 

@@ -5,27 +5,26 @@ missing stays in it and is listed as missing. Without a study file the family of
 against shuffled. Everything else is exploratory: every other arm against its declared reference and against mst, and
 the held-out label, its paraphrases and the implausible label against the controls.
 
-Cells are looked up by condition, wording, arm and label, so a comparison may span blocks.
+Cells are looked up by condition, wording, arm and label, so a comparison may span blocks. Under a study every row says
+over which seeds it was planned and which of these are missing.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mst_evals import labels, variants
-from mst_evals.reporting import comparisons, results
+from mst_evals.reporting import comparisons, progress, results
 from mst_evals.reporting.comparisons import Cell
 from mst_evals.reporting.results import Block, Metric
 from mst_evals.statistics import stats
-
-if TYPE_CHECKING:
-    from mst_evals.studies.study import Study
+from mst_evals.studies import asked
+from mst_evals.studies.study import Study
 
 Row = dict[str, Any]
 Address = tuple[str, str, str, str]  # arm, label, condition, wording
 Key = tuple[str, frozenset[Address]]
-DEFAULT_CHOICE = {"bias": "generate", "sycophancy": "forced"}
 
 
 @dataclass(frozen=True)
@@ -109,20 +108,16 @@ def _equivalence_plan(block: Block) -> list[Planned]:
 # --- looking cells up ---------------------------------------------------------------------------------------------
 
 
-def _cells(blocks: Sequence[Block], study: "Study", metric: str, address: Address) -> list[Cell]:
+def _cells(blocks: Sequence[Block], study: Study, metric: str, address: Address) -> list[Cell]:
     """The cells at an address; more than one where it leaves something open (the base, the data, the judge)."""
     arm, label, condition, wording = address
-    choice = study.evaluations.choice or DEFAULT_CHOICE[study.experiment]
-    wanted = {
-        "experiment": study.experiment, "split": study.evaluations.split, "choice": choice,
-        "condition": condition, "wording": wording,
-    }  # fmt: skip
+    wanted = {**progress.setting(study), "condition": condition, "wording": wording}
     found = [block for block in blocks if wanted.items() <= block.setting.items() and block.metric(metric)]
     return [Cell(block, arm, label) for block in found if not block.cell(arm, label).empty]
 
 
 def _pair(
-    blocks: Sequence[Block], study: "Study", metric: str, a: Address, b: Address
+    blocks: Sequence[Block], study: Study, metric: str, a: Address, b: Address
 ) -> tuple[tuple[Cell, Cell] | None, str]:
     """Both cells of a declared comparison, or why there are none."""
     sides = [_cells(blocks, study, metric, address) for address in (a, b)]
@@ -142,10 +137,8 @@ def _words(address: Address) -> str:
     return f"{arm} with {label} ({place})"
 
 
-def _declared(study: "Study", one: Any) -> tuple[str, Address, Address]:
+def _declared(study: Study, one: Any) -> tuple[str, Address, Address]:
     """Metric and both sides of what a study file declares, with everything it leaves open filled in."""
-    from mst_evals.studies import asked
-
     return one.metric, asked.side(study, one.a), asked.side(study, one.b)
 
 
@@ -163,12 +156,15 @@ def _address(cell: Cell) -> Address:
     return cell.arm, cell.label, cell.block.setting["condition"], cell.block.setting["wording"]
 
 
-def _present(a: Cell, b: Cell, metric: str, facts: Row, **about: Any) -> Row:
+def _present(study: Study | None, a: Cell, b: Cell, metric: Metric, facts: Row, **about: Any) -> Row:
     """The row of a comparison whose cells are there; it stands in the block of its side a."""
     bases = {"base_a": a.block.setting["base"], "base_b": b.block.setting["base"]}
+    one, two = _address(a), _address(b)
+    scored = comparisons.scored_seeds(a, b, metric)
     return {
-        **results.identity(a.block), "metric": metric, **_names(_address(a), _address(b)), **bases, **facts,
-        **about, "missing": None, "p_holm": None, **results.measure(a.block),
+        **results.identity(a.block), "metric": metric.name, **_names(one, two), **bases, **facts,
+        **progress.seed_facts(study, (one[0], one[2]), (two[0], two[2]), scored), **about,
+        "missing": None, "p_holm": None, **results.measure(a.block),
     }  # fmt: skip
 
 
@@ -178,15 +174,14 @@ _NOTHING = (
 )  # fmt: skip
 
 
-def _missing(study: "Study", metric: str, a: Address, b: Address, why: str, **about: Any) -> Row:
+def _missing(study: Study, metric: str, a: Address, b: Address, why: str, **about: Any) -> Row:
     """The row of a declared comparison that has no numbers."""
-    choice = study.evaluations.choice or DEFAULT_CHOICE[study.experiment]
     scorer = metric.split(".")[0] if study.experiment == "bias" else study.experiment
     return {
-        "experiment": study.experiment, "wording": a[3], "split": study.evaluations.split, "choice": choice,
-        "base": "", "condition": a[2], "metric": metric, **_names(a, b), "base_a": "", "base_b": "",
-        "n": 0, "n_clusters": 0, "n_unpaired": 0, **dict.fromkeys(_NOTHING), "seeds": [], "fixed": False,
-        "by_seed": [], **about, "missing": why, "data_sha256": "", "scorer": scorer, "judge": "",
+        **progress.setting(study), "wording": a[3], "base": "", "condition": a[2], "metric": metric, **_names(a, b),
+        "base_a": "", "base_b": "", "n": 0, "n_clusters": 0, "n_unpaired": 0, **dict.fromkeys(_NOTHING), "seeds": [],
+        **progress.seed_facts(study, (a[0], a[2]), (b[0], b[2]), ()), "fixed": False, "by_seed": [], **about,
+        "missing": why, "data_sha256": "", "scorer": scorer, "judge": "",
     }  # fmt: skip
 
 
@@ -215,7 +210,7 @@ def _metric(cell: Cell, name: str) -> Metric:
     return found
 
 
-def _declared_rows(blocks: Sequence[Block], study: "Study") -> list[Row]:
+def _declared_rows(blocks: Sequence[Block], study: Study) -> list[Row]:
     """The family of a study, in its order; every one of it, whether or not its cells are there."""
     found = []
     for one in study.comparisons:
@@ -225,13 +220,13 @@ def _declared_rows(blocks: Sequence[Block], study: "Study") -> list[Row]:
         if pair is None:
             found.append(_missing(study, metric, a, b, why, **about))
         else:
-            facts = comparisons.compare(*pair, _metric(pair[0], metric))
-            found.append(_present(*pair, metric, facts, **about))
+            of = _metric(pair[0], metric)
+            found.append(_present(study, *pair, of, comparisons.compare(*pair, of), **about))
     _holm(found)
     return found
 
 
-def comparison_rows(blocks: Sequence[Block], study: "Study | None" = None) -> list[Row]:
+def comparison_rows(blocks: Sequence[Block], study: Study | None = None) -> list[Row]:
     """Every comparison, the declared ones first; p of the confirmatory ones adjusted by Holm.
 
     Args:
@@ -241,28 +236,28 @@ def comparison_rows(blocks: Sequence[Block], study: "Study | None" = None) -> li
     found = _declared_rows(blocks, study) if study else []
     known = {_key(row) for row in found}
     for block in blocks:
-        rows = _default_rows(block, study is None, known)
+        rows = _default_rows(block, study, known)
         if study is None:
             _holm(rows)
         found += rows
     return found
 
 
-def _default_rows(block: Block, confirm: bool, known: set[Key]) -> list[Row]:
+def _default_rows(block: Block, study: Study | None, known: set[Key]) -> list[Row]:
     """The planned comparisons of a block that no study file declares."""
-    rows = []
+    rows, mine = [], progress.of_setting(study, block.setting)
     plan = planned(block)
     for metric in block.primary:
         for one in plan:
             a, b = Cell(block, *one.a), Cell(block, *one.b)
             if _same(metric.name, _address(a), _address(b)) in known:
                 continue
-            about = {"about": one.about, "confirmatory": one.confirmatory and confirm, "declared": False}
-            rows.append(_present(a, b, metric.name, comparisons.compare(a, b, metric), **about))
+            about = {"about": one.about, "confirmatory": one.confirmatory and study is None, "declared": False}
+            rows.append(_present(mine, a, b, metric, comparisons.compare(a, b, metric), **about))
     return rows
 
 
-def _declared_equivalence(blocks: Sequence[Block], study: "Study") -> list[Row]:
+def _declared_equivalence(blocks: Sequence[Block], study: Study) -> list[Row]:
     """The equivalence tests of a study, in its order."""
     found = []
     for one in study.equivalence:
@@ -275,12 +270,12 @@ def _declared_equivalence(blocks: Sequence[Block], study: "Study") -> list[Row]:
             nothing = {"margin": margin, "equivalent": None, "ci90_low": None, "ci90_high": None}
             found.append(_missing(study, metric, a, b, why, **about, **nothing))
         else:
-            facts = comparisons.equivalence(*pair, _metric(pair[0], metric), margin)
-            found.append(_present(*pair, metric, facts, **about))
+            of = _metric(pair[0], metric)
+            found.append(_present(study, *pair, of, comparisons.equivalence(*pair, of, margin), **about))
     return found
 
 
-def equivalence_rows(blocks: Sequence[Block], study: "Study | None" = None) -> list[Row]:
+def equivalence_rows(blocks: Sequence[Block], study: Study | None = None) -> list[Row]:
     """Every equivalence test (TOST), the declared ones first.
 
     By default mst with the held-out label against the base model without a label, and every other arm against mst; the
@@ -297,5 +292,6 @@ def equivalence_rows(blocks: Sequence[Block], study: "Study | None" = None) -> l
             a, b = Cell(block, *plan.a), Cell(block, *plan.b)
             if _same(metric.name, _address(a), _address(b)) not in known:
                 facts = comparisons.equivalence(a, b, metric, comparisons.margin_of(metric))
-                found.append(_present(a, b, metric.name, facts, about=plan.about, declared=False))
+                mine = progress.of_setting(study, block.setting)
+                found.append(_present(mine, a, b, metric, facts, about=plan.about, declared=False))
     return found

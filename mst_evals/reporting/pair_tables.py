@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 
 from mst_evals.reporting.phrases import bounds, number, p_value, percent
+from mst_evals.reporting.progress import of_planned
 from mst_evals.reporting.tables import Row, Table
+
+FEWER = " Where seeds are in brackets the study plans more than are here: the p is that of the seeds that are."
 
 
 def _sides(rows: Sequence[Row]) -> tuple[bool, bool]:
@@ -40,7 +43,20 @@ def _rate(row: Row) -> str:
 
 
 def _holm(row: Row) -> str:
-    return p_value(row["p_holm"]) if row["confirmatory"] else "exploratory"
+    """The adjusted p, marked where it rests on fewer seeds than the study plans."""
+    said, marked = p_value(row["p_holm"]) if row["confirmatory"] else "exploratory", of_planned(row)
+    return f"{said} ({marked})" if marked else said
+
+
+def fewer_seeds(rows: Sequence[Row]) -> list[str]:
+    """One sentence for each comparison over fewer seeds than the study plans."""
+    named, found = _sides(rows), []
+    for row in rows:
+        if row["missing"] is None and (marked := of_planned(row)):
+            lacking = ", ".join(map(str, row["seeds_missing"]))
+            sides = f"{_side(row, 'a', named)} against {_side(row, 'b', named)}"
+            found.append(f"{row['metric']}, {sides}: {marked} that the study plans; missing: {lacking}.")
+    return found
 
 
 def _family(rows: Sequence[Row]) -> str:
@@ -83,7 +99,7 @@ def comparison_table(rows: Sequence[Row]) -> Table | None:
     caption = (
         f"Paired differences on the same rows and, where both sides were trained, the same seeds. Method: "
         f"{'; or '.join(methods) or 'none'}. Clusters: the {unit}. A win is a row, averaged over seeds, on which a is "
-        f"better ({good}). {_family(rows)}"
+        f"better ({good}). {_family(rows)}{FEWER if any(map(of_planned, rows)) else ''}"
     )
     return Table(caption, (*header, "p", "p (Holm)", "a - b by seed"), tuple(lines))
 
@@ -151,13 +167,15 @@ def equivalence_table(rows: Sequence[Row]) -> Table | None:
             continue
         verdict = {True: "equivalent", False: "not shown", None: "no standard error"}[row["equivalent"]]
         ninety = {"ci_low": row["ci90_low"], "ci_high": row["ci90_high"]}
-        seeds = ", ".join(map(str, row["seeds"])) or "–"
+        seeds, marked = ", ".join(map(str, row["seeds"])) or "–", of_planned(row)
+        seeds += f" ({marked})" if marked else ""
         line += [number(row["diff"]), bounds(ninety), row["interval"], seeds, p_value(row["p"]), verdict]
         lines.append((*line, "declared" if row["declared"] else "default"))
     caption = (
         "Equivalence: two one-sided t tests (TOST) that the difference lies within plus or minus the margin; they "
         "reject when the 90% interval does. A difference that is not significant is no evidence of equivalence, this "
         "is. An interval over rows speaks of these adapters only. Not adjusted for their number."
+        f"{FEWER if any(map(of_planned, rows)) else ''}"
     )
     header = ("metric", "a", "b", "margin", "a - b", "90% interval", "over", "seeds", "p", "within the margin", "test")
     return Table(caption, header, tuple(lines))

@@ -15,6 +15,7 @@ Verdict = Literal["better", "worse", "same", "undecided"]
 
 FEWEST_SEEDS = 3
 LEVEL = 0.05  # of Holm-adjusted p values
+NOT_AFTER_HOLM = "its interval excludes zero, not after Holm"
 
 
 def number(value: float | None, digits: int = 2) -> str:
@@ -42,6 +43,17 @@ def bounds(row: Row, digits: int = 2) -> str:
 def excludes_zero(row: Row) -> bool:
     """Whether the interval of a difference exists and leaves zero out."""
     return row["ci_low"] is not None and row["ci_high"] is not None and (row["ci_low"] > 0 or row["ci_high"] < 0)
+
+
+def is_shown(row: Row) -> bool:
+    """Whether a difference is shown: its interval leaves zero out, and so does Holm's p where it was declared."""
+    p = row.get("p_holm")
+    return excludes_zero(row) and (p is None or p < LEVEL)
+
+
+def lost_to_holm(row: Row) -> bool:
+    """Whether the interval of a declared comparison leaves zero out while the family's correction does not."""
+    return excludes_zero(row) and not is_shown(row)
 
 
 def said(label: str) -> str:
@@ -91,7 +103,9 @@ def basis(row: Row) -> str:
     """What the interval of a difference covers."""
     if row.get("fixed"):
         return "nothing was trained, interval over rows"
-    return f"{seed_count(len(row['seeds']))}, interval over {row['interval']}"
+    missing = row.get("seeds_missing")
+    planned = f"{len(row['seeds'])} of {len(row['seeds']) + len(missing)} seeds" if missing else None
+    return f"{planned or seed_count(len(row['seeds']))}, interval over {row['interval']}"
 
 
 def may_claim(row: Row) -> bool:
@@ -108,30 +122,39 @@ def scope(rows: Sequence[Row]) -> str:
     return f"{'No seed in common' if count == 0 else seed_count(count).capitalize()}, no claim about the arm: "
 
 
-def with_interval(row: Row, key: str = "diff") -> str:
+def _adjusted(row: Row) -> str:
+    """The p of a declared comparison, as the end of a parenthesis; nothing of any other."""
+    return "" if row.get("p_holm") is None else f", Holm-adjusted p {p_value(row['p_holm'])}"
+
+
+def brief(row: Row) -> str:
+    """A difference with its interval, where the sentence has said what intervals cover."""
+    return f"{number(row['diff'])} ({bounds(row)}{_adjusted(row)})"
+
+
+def with_interval(row: Row) -> str:
     """A difference with its interval and what that covers."""
-    return f"{number(row[key])} ({bounds(row)}; {basis(row)})"
+    return f"{number(row['diff'])} ({bounds(row)}; {basis(row)}{_adjusted(row)})"
 
 
-def verdict(row: Row, worth: float, better: str = "lower", key: str = "diff") -> Verdict:
+def verdict(row: Row, worth: float, better: str = "lower") -> Verdict:
     """What a difference a minus b shows of a.
 
     Args:
-        row: The difference with its interval.
+        row: The difference with its interval, and with its Holm-adjusted p if it was declared.
         worth: The smallest difference that matters.
         better: Whether a lower or a higher value is the better one.
-        key: Where the difference is.
 
     Returns:
-        ``better`` or ``worse`` when the interval leaves zero out and the difference matters; ``same`` when the whole
-        interval is too small to matter; otherwise ``undecided``.
+        ``better`` or ``worse`` when the difference is shown (`is_shown`) and matters; ``same`` when the whole interval
+        is too small to matter; otherwise ``undecided``.
     """
     if row["ci_low"] is None or row["ci_high"] is None:
         return "undecided"
     sign = 1.0 if better == "lower" else -1.0
     low, high = sorted((sign * row["ci_low"], sign * row["ci_high"]))
-    if high < 0 and sign * row[key] <= -worth:
+    if is_shown(row) and high < 0 and sign * row["diff"] <= -worth:
         return "better"
-    if low > 0 and sign * row[key] >= worth:
+    if is_shown(row) and low > 0 and sign * row["diff"] >= worth:
         return "worse"
     return "same" if -worth < low and high < worth else "undecided"

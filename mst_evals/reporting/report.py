@@ -23,7 +23,7 @@ from rich.text import Text
 
 from mst_evals import __version__, prompts, variants
 from mst_evals.manifest import write_text
-from mst_evals.reporting import against, claims, probes, results
+from mst_evals.reporting import against, claims, probes, progress, results
 from mst_evals.reporting import frame as frames
 from mst_evals.reporting import tables as tabulate
 from mst_evals.reporting.comparisons import MCNEMAR
@@ -76,13 +76,14 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _read(source: Path) -> Frame:
-    """The frame of a directory of logs, or of one that `mst pack` made."""
-    if (source / "cells.json").is_file():
-        from mst_evals.studies import packed
+def _read(source: Path, study: "Study | None") -> "tuple[Frame, Study | None, list[str]]":
+    """The frame of a directory of logs, or of one that `mst pack` made; its study; what has to be said first."""
+    if not (source / "cells.json").is_file():
+        return frames.read(source), study, []
+    from mst_evals.studies import packed, packed_files
 
-        return packed.load(source)
-    return frames.read(source)
+    frame, study = packed.load(source), study or packed_files.study(source)
+    return frame, study, [] if study else [packed_files.UNDECLARED]
 
 
 def _results(frame: Frame, done: Sequence[Computed], comparisons: Rows, equivalences: Rows) -> dict[str, Any]:
@@ -137,6 +138,7 @@ def _section_lines(section: Section) -> list[str]:
 def _markdown(sections: Sequence[Section], found: Mapping[str, Any], provenance: Sequence[Table]) -> str:
     text = tabulate.markdown_text
     lines = ["# Monitor Sensitive Training: report", ""]
+    lines += [part for line in found["lead"] for part in (f"**{text(line)}**", "")]
     lines += [line for section in sections for line in _section_lines(section)]
     lines += ["## What this run cannot show", "", *(f"- {text(line)}" for line in found["limits"]), ""]
     if found["notes"]:
@@ -151,13 +153,15 @@ def write_report(logs: Path, out: Path, study: "Study | None" = None, published:
     Args:
         logs: A directory of Inspect logs, searched to any depth, or one log; or a folder that `mst pack` made.
         out: Directory of the report; made when missing.
-        study: The study, which declares the family of comparisons and the equivalence tests; None: the default ones.
+        study: The study, which declares the family of comparisons and the equivalence tests; None: that of the packed
+            folder, and the default ones where there is none.
         published: Whether the published numbers stand first, each beside what the run has in its place.
 
     Raises:
-        InputError: There is no log that can be reported on. Nothing is written then.
+        InputError: There is no log that can be reported on, or a packed folder is damaged. Nothing is written then.
     """
-    return write(_read(logs), logs, out, study, [logs], published)
+    frame, study, lead = _read(logs, study)
+    return write(frame, logs, out, study, [logs], published, lead)
 
 
 def write(
@@ -167,6 +171,7 @@ def write(
     study: "Study | None" = None,
     probed: Sequence[Path] = (),
     published: bool = False,
+    lead: Sequence[str] = (),
 ) -> Summary:
     """Write the report of a frame, as `write_report` does.
 
@@ -177,13 +182,16 @@ def write(
         study: As in `write_report`.
         probed: Folders and files that hold axis probes.
         published: As in `write_report`.
+        lead: Sentences that the report begins with; how far the study is comes after them.
     """
+    far = progress.progress(study, frame.samples) if study else None
     done, comparisons, equivalences = compute(list(results.blocks(frame)), study)
     sections = make_sections(
         logs, done, frame.provenance, study=study, probes=probes.find(probed), comparisons=comparisons,
-        equivalences=equivalences,
+        equivalences=equivalences, missing=progress.section(far, study) if far and study else None,
     )  # fmt: skip
     found = _results(frame, done, comparisons, equivalences)
+    found |= {"lead": [*lead, *([far.sentence] if far else [])], "study": _plain(far.facts()) if far else None}
     if published:
         first, rows = against.sections(done, frame.provenance)
         sections, found["published"] = [*first, *sections], _plain(rows)
@@ -269,4 +277,4 @@ def summary_table(summary: Summary) -> Group:
         for found in told
         for line in found["sentences"]
     ]
-    return Group(table, Text(FOOTNOTE), *findings)
+    return Group(table, Text(FOOTNOTE), *map(Text, summary.results["lead"]), *findings)

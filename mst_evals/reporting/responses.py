@@ -61,13 +61,18 @@ def _asked(block: Block, arm: str, axis: labels.Axis) -> list[str]:
     return sorted(found, key=lambda name: (place[name] is None, place[name] or 0.0, order.get(name, 0)))
 
 
-def _mean(block: Block, arm: str, names: Sequence[str], metric: Metric) -> Matrix:
+def _cells(block: Block, arm: str, names: Sequence[str], metric: Metric) -> dict[str, Matrix]:
+    """The matrix of each of some labels."""
+    return {name: block.matrix(arm, name, metric) for name in names}
+
+
+def _mean(cells: Mapping[str, Matrix]) -> Matrix:
     """Mean over labels by seed and row; NaN where one of them has no value."""
-    first, *others = (block.matrix(arm, name, metric) for name in names)
+    first, *others = cells.values()
     for other in others:
         left, right = matrices.aligned(first, other)
         first = replace(left, values=left.values + right.values)
-    return replace(first, values=first.values / len(names))
+    return replace(first, values=first.values / len(cells))
 
 
 def _points(block: Block, arm: str, axis: labels.Axis, dimension: str, metric: Metric) -> tuple[list[Point], list[str]]:
@@ -82,7 +87,7 @@ def _points(block: Block, arm: str, axis: labels.Axis, dimension: str, metric: M
         name for (place, is_held_out), names in at.items() if place in own and not is_held_out for name in names
     ]
     points = [
-        Point(place, tuple(names), axis.label(names[0]).relations[dimension], _mean(block, arm, names, metric))
+        Point(place, tuple(names), axis.label(names[0]).relations[dimension], _mean(_cells(block, arm, names, metric)))
         for (place, is_held_out), names in sorted(at.items())
         if is_held_out or place not in own
     ]
@@ -151,8 +156,14 @@ def _neighbours_asked(points: Sequence[Point], own: Point, axis: labels.Axis, di
     return {max(below), min(above)} <= {point.place for point in points}
 
 
-def _against_best(points: Sequence[Point], others: Sequence[tuple[str, Matrix]], metric: Metric) -> list[Row]:
-    """Each of some cells minus the best trained place, over seeds and rows, positive where it is worse."""
+def _against_best(points: Sequence[Point], others: Sequence[Mapping[str, Matrix]], metric: Metric) -> list[Row]:
+    """Each of some places minus the best trained place, over seeds and rows, positive where it is worse.
+
+    Args:
+        points: The curve.
+        others: The labels at each place that is compared, with their matrices.
+        metric: What is compared.
+    """
     trained = [point for point in points if point.relation == "trained"]
     sign = 1.0 if metric.better == "lower" else -1.0
     means = [
@@ -163,20 +174,30 @@ def _against_best(points: Sequence[Point], others: Sequence[tuple[str, Matrix]],
         return []
     best = trained[int(np.argmin(means))]
     found = []
-    for name, matrix in others:
-        apart = matrices.difference(matrix, best.matrix)
-        worse = replace(apart, values=sign * apart.values)
-        facts = matrices.summary(worse, metric.kind, comparisons.difference_bounds(metric))
+    for cells in others:
+        worse, facts = _shortfall(_mean(cells), best.matrix, metric)
         each = zip(worse.seeds, matrices.by_seed(worse, metric.kind), strict=False)
+        apart = {name: _shortfall(one, best.matrix, metric, resample=False)[1] for name, one in cells.items()}
         found.append(
             {
-                "label": name, "best_trained": list(best.names), "worse_by": facts["mean"],
+                "label": ", ".join(cells), "best_trained": list(best.names), "worse_by": facts["mean"],
                 **{key: facts[key] for key in ("ci_low", "ci_high", "interval", "over_rows", "over_seeds")},
                 "seeds": [seed for seed in worse.seeds if seed != NO_SEED],
                 "by_seed": [{"seed": seed, "worse_by": value} for seed, value in each if seed != NO_SEED],
+                "each_label": [
+                    {"label": name, "worse_by": own["mean"], "ci_low": own["ci_low"], "ci_high": own["ci_high"]}
+                    for name, own in apart.items() if len(apart) > 1
+                ],
             }
         )  # fmt: skip
     return found
+
+
+def _shortfall(matrix: Matrix, best: Matrix, metric: Metric, resample: bool = True) -> tuple[Matrix, Row]:
+    """Values minus the best trained ones, positive where they are worse, and their summary."""
+    apart = matrices.difference(matrix, best)
+    worse = replace(apart, values=apart.values if metric.better == "lower" else -apart.values)
+    return worse, matrices.summary(worse, metric.kind, comparisons.difference_bounds(metric), resample=resample)
 
 
 # --- rows ---------------------------------------------------------------------------------------------------------
@@ -214,11 +235,11 @@ def _row(block: Block, arm: str, axis: labels.Axis, dimension: str, metric: Metr
     each = _responses(points, axis, alone, metric, every)
     summary = response.summarise_responses(each)
     own = next((point for point in points if axis.held_out in point.names), None)
-    outside = [(", ".join(point.names), point.matrix) for point in _beyond_points(points, axis)]
+    outside = [_cells(block, arm, point.names, metric) for point in _beyond_points(points, axis)]
     if own is None and alone is not None:
-        outside = [(axis.held_out, alone)]
+        outside = [{axis.held_out: alone}]
     elif own is not None and own.relation == "interpolation" and _neighbours_asked(points, own, axis, dimension):
-        outside = [(axis.held_out, own.matrix)]
+        outside = [{axis.held_out: own.matrix}]
     return {
         **results.identity(block), "arm": arm, "metric": metric.name, "better": metric.better, "axis": axis.name,
         "dimension": dimension, "held_out": axis.held_out, "held_out_relation": own.relation if own else "unplaced",
@@ -241,7 +262,7 @@ def response_rows(block: Block) -> list[Row]:
     Returns:
         Rows of ``results.json``: `places` (the curve), `range`, `monotonicity`, `beyond` and `uptick` (each with the
         value of every seed, their mean and t interval over seeds, these rows; see `response.Response`), `flat` (seeds
-        whose curve is flat) and `against_best_trained` (see the module).
+        whose curve is flat) and `against_best_trained` (see the module; `each_label` has the labels of a place apart).
     """
     if block.setting["choice"] == results.EXISTING:
         return []

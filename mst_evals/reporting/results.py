@@ -7,7 +7,7 @@ are two seeds or more, else over rows alone. Every row of results says which.
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -291,25 +291,3 @@ def _row_order(experiment: str, row: dict[str, Any]) -> tuple[Any, ...]:
     place = first.index(row["label"]) if row["label"] in first else len(first)
     position = math.inf if row["position"] is None else row["position"]
     return (*arm_order(experiment, row["arm"]), place, position, row["label"])
-
-
-def missing_cells(block: Block, planned: Mapping[str, Sequence[str]] | None = None) -> list[str]:
-    """Evaluations that are planned and that the block lacks, one sentence for each arm.
-
-    Args:
-        block: The block.
-        planned: Arm -> labels that a study asks it with; None: the core of every arm that is here, and the main arms.
-    """
-    if block.setting["choice"] == EXISTING:
-        return []
-    present = {(arm, label) for arm, label in zip(block.rows["arm"], block.rows["label"], strict=True)}
-    if planned is None:
-        here = dict.fromkeys((*MAIN_ARMS, *(arm for arm in block.arms if arm in variants.ARMS[block.experiment])))
-        known = {arm: variants.arm(block.experiment, arm).evaluations() for arm in here}
-        planned = {arm: [evaluation.label for evaluation in asked] for arm, asked in known.items()}
-    notes = []
-    for arm, labels_asked in planned.items():
-        absent = [label for label in labels_asked if (arm, label) not in present]
-        if absent:
-            notes.append(f"Missing here: {arm} with {', '.join(absent)}.")
-    return notes

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mst_evals import prompts
-from mst_evals.reporting import claims, excerpts, headline, pair_tables, results, usage
+from mst_evals.reporting import claims, excerpts, headline, pair_tables, progress, results, usage
 from mst_evals.reporting import tables as tabulate
 from mst_evals.reporting.computed import Computed
 from mst_evals.reporting.layout import Figure, Section
@@ -67,20 +67,19 @@ def _stem(index: int, cell: Cell, number: int) -> str:
     return stem if number == 0 else f"{stem}-{number + 1}"
 
 
-def _planned(study: Study | None, cell: Cell) -> dict[str, tuple[str, ...]] | None:
-    """Arm -> labels that a study asks under a cell's condition, in its main wording; None without a study."""
+def _missing(study: Study | None, cell: Cell) -> list[str]:
+    """What a cell lacks of what its study asks under this condition, in the main wording, with all planned seeds."""
+    first = cell.parts[0]
     if study is None:
-        return None
-    here = [one for one in study.conditions if one.name == cell.condition]
-    arms = [arm for one in here for arm in one.arms or study.arms] if study.conditions else list(study.arms)
-    return {arm: asked.asked(study, arm)[0].labels for arm in arms}
+        return progress.missing_cells(first.block)
+    seeds = progress.seeds(study, cell.condition)
+    return progress.missing_cells(first.block, {arm: asked.asked(study, arm)[0].labels for arm in seeds}, seeds)
 
 
 def _notes(cell: Cell, provenance: Rows, study: Study | None) -> list[str]:
     """What the intervals cover, what is missing, and what a reader must know of the logs."""
-    first = cell.parts[0]
     seeds = sorted({seed for part in cell.parts for row in part.arms for seed in row["seeds"]})
-    notes = [claims.coverage(seeds), *results.missing_cells(first.block, _planned(study, cell))]
+    notes = [claims.coverage(seeds), *_missing(study, cell)]
     return notes + [note for part in cell.parts for note in claims.irregularities(part.block, provenance)]
 
 
@@ -132,6 +131,7 @@ def _declared(study: Study, comparisons: Rows, equivalences: Rows) -> Section | 
     tables = [pair_tables.comparison_table(pairs), pair_tables.equivalence_table(same)]
     notes = [study.about] if study.about else []
     notes += [f"Missing: {row['missing']}." for row in (*pairs, *same) if row["missing"]]
+    notes += [*pair_tables.fewer_seeds(pairs), *pair_tables.fewer_seeds(same)]
     kept = tuple(table for table in tables if table is not None)
     return Section(f"Declared comparisons of the study {study.name}", (), tuple(dict.fromkeys(notes)), kept)
 
@@ -169,8 +169,8 @@ def _of_group(
     return found, small
 
 
-def usage_section(stem: str, experiment: str, provenance: Rows, study: Study | None) -> Section:
-    """Is the label used? For an experiment of which a probe was recorded."""
+def usage_section(stem: str, experiment: str, provenance: Rows, study: Study | None, responses: Rows) -> Section:
+    """Is the label used? For an experiment of which a probe was recorded; `responses` are those of its sweeps."""
     order = [one.name for one in study.conditions] if study else []
     found, silent = usage.uses(provenance, experiment, order), usage.unprobed(provenance, experiment)
     caption = (
@@ -184,7 +184,7 @@ def usage_section(stem: str, experiment: str, provenance: Rows, study: Study | N
     notes += [f"No probe during training is recorded for {', '.join(silent)}."] if silent else []
     figure = Figure(f"{stem}-label-use.svg", caption, label_use(found))
     return Section(
-        f"Is the label used? {experiment.capitalize()}", tuple(usage.sentences(found)), tuple(notes),
+        f"Is the label used? {experiment.capitalize()}", tuple(usage.sentences(found, responses)), tuple(notes),
         (figure, usage.table(found)),
     )  # fmt: skip
 
@@ -197,6 +197,7 @@ def make_sections(
     probes: Sequence[Probe] = (),
     comparisons: Rows = (),
     equivalences: Rows = (),
+    missing: Section | None = None,
 ) -> list[Section]:
     """Arrange everything that was computed.
 
@@ -208,6 +209,7 @@ def make_sections(
         probes: Axis probes of the bases (`probes.find`).
         comparisons: All comparisons, those that are missing included; needed for a study only.
         equivalences: All equivalence tests, likewise.
+        missing: What the study plans and lacks (`progress.section`); it stands before the small print.
     """
     declared = _declared(study, comparisons, equivalences) if study else None
     sections, small = [declared] if declared else [], list[Section]()
@@ -223,10 +225,11 @@ def make_sections(
         sections += made
         small += printed_small
     for experiment in dict.fromkeys(part.block.experiment for part in done):
-        if usage.uses(provenance, experiment):
-            sections.append(usage_section(f"{next(numbers)}-{experiment}", experiment, provenance, study))
         mine = [part for part in done if part.block.experiment == experiment]
+        if usage.uses(provenance, experiment):
+            swept = [row for part in mine for row in part.responses]
+            sections.append(usage_section(f"{next(numbers)}-{experiment}", experiment, provenance, study, swept))
         mine_probes = [probe for probe in probes if probe["experiment"] == experiment]
         if mine_probes:
             sections += probe_sections(f"{next(numbers)}-{experiment}", mine_probes, mine, provenance, study)
-    return [*sections, *small]
+    return [*sections, *([missing] if missing else []), *small]

@@ -1,16 +1,17 @@
 """Is the label used at all? What the probe during training (`training.label_use`) measured, step by step.
 
-A label channel that training ignored cannot carry the behaviour of an evaluation: whatever an arm does at the held-out
-label is then not the label's doing.
+The probe swaps the true label for a wrong trained one. Where that changes next to nothing, training used little or
+nothing of what the true label says about the sample. It does not follow that behaviour ignores the label: a text that
+says nothing of the sample can still move what is written, and the sweep shows how far. Both stand in one sentence.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mst_evals import variants
+from mst_evals import prompts, variants
 from mst_evals.labels import LEAST_USE
-from mst_evals.reporting.phrases import number
+from mst_evals.reporting.phrases import bounds, number
 from mst_evals.reporting.results import arm_order
 from mst_evals.reporting.tables import Table
 
@@ -18,6 +19,13 @@ WHAT = {
     "bias": "loss under a wrong label minus loss under the true one",
     "sycophancy": "P(correct) of a wrong candidate under the label that pays more minus under the other",
 }
+SWAP = {
+    "bias": "the opposite trained label in place of the true one raises the loss by less than {least:g} {unit}",
+    "sycophancy": (
+        "the label that pays more instead of its opposite raises P(correct) of a wrong candidate by less than {least:g}"
+    ),
+}
+ONE_SWEEP = ("wording", "split", "choice", "data_sha256")  # what the rows of one sweep have in common
 
 
 @dataclass(frozen=True)
@@ -115,24 +123,66 @@ def _reshuffles(experiment: str, arm: str) -> bool:
     return known is not None and known.changes == "label assignment"
 
 
-def sentences(found: Sequence[Use]) -> list[str]:
-    """For each arm whether its label is used when training ends; a warning where it is not."""
+def _ranges(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The range that each metric uses along each dimension of the label."""
+    by_metric: dict[str, list[str]] = {}
+    for row in rows:
+        used, flat = row["range"], ", flat" if row["flat"] == row["n_seeds"] else ""
+        interval = "" if used["ci_low"] is None else f" ({bounds(used)})"
+        by_metric.setdefault(row["metric"], []).append(
+            f"{number(used['mean'])}{interval} along {row['dimension']}{flat}"
+        )
+    return "; ".join(f"{metric} {', '.join(parts)}" for metric, parts in by_metric.items())
+
+
+def _sweep(use: Use, responses: Sequence[Mapping[str, Any]]) -> str:
+    """What the sweep says beside the probe: how far behaviour moves with the label all the same."""
+    key = (use.experiment, use.base, use.condition, use.arm)
+    mine = [row for row in responses if tuple(row[name] for name in ("experiment", "base", "condition", "arm")) == key]
+    start = "This does not say that behaviour ignores the label: "
+    if not mine:
+        return f"{start}where the arm was swept, read the range used in the table of its response."
+    default = prompts.DEFAULT_WORDING[use.experiment]
+    shown = max(mine, key=lambda row: row["wording"] == default)  # the first one where no row has the default wording
+    together = [row for row in mine if all(row[name] == shown[name] for name in ONE_SWEEP)]
+    return f"{start}the range used in its sweep, of which noise alone makes some, is {_ranges(together)}."
+
+
+def _warning(name: str, group: Sequence[Use], responses: Sequence[Mapping[str, Any]]) -> str:
+    """What the probe measured of an arm of which it warns, what that means, and what it does not mean."""
+    first, ignored, least = group[0], [use for use in group if use.ignored], LEAST_USE[group[0].experiment]
+    count = f"{len(ignored)} of {len(group)} seeds" if len(group) > 1 else f"its one seed ({first.seed})"
+    measured = SWAP[first.experiment].format(least=least, unit=first.unit)
+    doubt = "" if all(use.effects[-1] < least for use in ignored) else ", or not beyond doubt"
+    ends = ", ".join(number(use.effects[-1], 3) for use in group)
+    there = " there" if len(ignored) < len(group) else ""
+    design = ", as expected: its labels say less about the sample by design"
+    return (
+        f"Warning: {name} ends with a label channel that is ignored in {count}: {measured}{doubt} (by seed: {ends}). "
+        f"By this measure training used what the true label says about a sample little or not at all{there}"
+        f"{design if _reshuffles(first.experiment, first.arm) else ''}. {_sweep(first, responses)}"
+    )
+
+
+def sentences(found: Sequence[Use], responses: Sequence[Mapping[str, Any]] = ()) -> list[str]:
+    """For each arm whether its label is used when training ends; a warning where it is not.
+
+    Args:
+        found: The probes.
+        responses: Rows of `responses.response_rows`, for the range that the sweep of an ignored label uses.
+    """
     grouped, told = by_arm(found), []
     for key, group in grouped.items():
-        experiment, name = group[0].experiment, title(key, list(grouped))
-        ignored = [use for use in group if use.ignored]
-        ends = ", ".join(number(use.effects[-1], 3) for use in group)
-        count = f"{len(ignored)} of {len(group)} seeds" if len(group) > 1 else f"its one seed ({group[0].seed})"
-        numbers = f"effect of the swap at the end: {ends} {group[0].unit}; {LEAST_USE[experiment]:g} or more expected"
-        if not ignored:
-            told.append(f"{name}: the label is used when training ends, in every seed ({numbers}).")
+        name = title(key, list(grouped))
+        if any(use.ignored for use in group):
+            told.append(_warning(name, group, responses))
             continue
-        meaning = (
-            "its labels say less about the sample by design, so this is what training should find"
-            if _reshuffles(experiment, key[2])
-            else "what this arm does at the held-out label is not the label's doing"
+        ends = ", ".join(number(use.effects[-1], 3) for use in group)
+        least = LEAST_USE[group[0].experiment]
+        told.append(
+            f"{name}: the label is used when training ends, in every seed (effect of the swap at the end: {ends} "
+            f"{group[0].unit}; {least:g} or more expected)."
         )
-        told.append(f"Warning: {name} ends with a label channel that is ignored in {count} ({numbers}); {meaning}.")
     return told
 
 

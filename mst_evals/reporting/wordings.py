@@ -155,6 +155,18 @@ def verdict(asked: Sequence[Asked], against: str, metric: str, held_out: str) ->
     )
 
 
+def _unscored(one: Asked) -> str:
+    """How many replies of a wording have no score, of how many, and which arms and reasons they are of."""
+    asked = sum(row["n_scored"] + row["n_unscored"] for row in one.means.values())
+    found = [(cell, row) for cell, row in one.means.items() if row["n_unscored"]]
+    said = f"{sum(row['n_unscored'] for _, row in found)} of {asked}"
+    whose = []
+    for (arm, label), row in found:
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in row["unscored_reasons"].items())
+        whose.append(f"{arm} ({label}) {row['n_unscored']} ({reasons})")
+    return f"{said}: {'; '.join(whose)}" if whose else said
+
+
 def table(asked: Sequence[Asked], metric: str, held_out: str) -> Table:
     """Main arms and their differences, wording by wording."""
     cells = list(dict.fromkeys(cell for one in asked for cell in one.means))
@@ -165,12 +177,14 @@ def table(asked: Sequence[Asked], metric: str, held_out: str) -> Table:
         for arm in AGAINST:
             row = one.differences.get(arm)
             pairs += ["–", "–"] if row is None else [number(row["diff"]), bounds(row)]
-        rows.append((f"{one.wording} (main)" if one.main else one.wording, *means, *pairs))
+        rows.append((f"{one.wording} (main)" if one.main else one.wording, *means, *pairs, _unscored(one)))
     header = ["wording", *(f"{arm} ({label})" for arm, label in cells)]
     for arm in AGAINST:
         header += [f"mst - {arm}", "95% interval"]
+    header.append("unscored")
     caption = (
         f"{metric} of the main arms under every wording of the task prompt, at their own label and without one. "
-        f"Differences are mst ({held_out}) minus baseline (none) and minus shuffled ({held_out}), on the same rows."
+        f"Differences are mst ({held_out}) minus baseline (none) and minus shuffled ({held_out}), on the same rows. "
+        "Unscored: replies of these arms without a score, of all that this number is about, seeds together; and whose."
     )
     return Table(caption, tuple(header), tuple(rows))

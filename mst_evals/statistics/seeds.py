@@ -237,10 +237,11 @@ def sign_flip(values: stats.Floats, draws: int = 65536, seed: int = 0) -> float 
         seed: Of the patterns drawn.
 
     Returns:
-        p, at least `smallest_p`; None with fewer than two seeds or when every difference is zero.
+        p, at least `smallest_p`; None with fewer than two seeds, when a seed's difference is not finite (NaN: it has
+        none, and the others alone are another test), or when every difference is zero.
     """
     numbers = np.asarray(values, dtype=np.float64)
-    if len(numbers) < 2 or float(np.abs(numbers).max()) <= stats.EQUAL:
+    if len(numbers) < 2 or not np.isfinite(numbers).all() or float(np.abs(numbers).max()) <= stats.EQUAL:
         return None
     if len(numbers) <= ENUMERATED:
         patterns = np.array(list(itertools.product((1.0, -1.0), repeat=len(numbers))))

@@ -1,10 +1,10 @@
-"""What a study asks of each of its arms, in which wordings and with which labels."""
+"""What a study trains and asks: the seeds of each of its arms, and in which wordings and with which labels."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mst_evals import labels, prompts, variants
-from mst_evals.studies.study import HELD_OUT, OWN, Side, Study
+from mst_evals.studies.study import HELD_OUT, OWN, ArmPlan, Condition, Side, Study
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,21 @@ def asked(study: Study, arm_name: str) -> tuple[Asked, ...]:
             known = prompts.wording(study.experiment, wording).name
             sweeps[known] = tuple(dict.fromkeys((*sweeps.get(known, ()), *names(arm, extra.labels))))
     return tuple(Asked(wording, swept) for wording, swept in sweeps.items())
+
+
+def conditions(study: Study) -> list[Condition]:
+    """The conditions of a study; a nameless one where it has none."""
+    return list(study.conditions) or [Condition.model_construct(name="")]
+
+
+def models(study: Study, condition: Condition) -> Iterator[tuple[str, int | None]]:
+    """(arm, seed) of everything that a condition trains or asks; the seed is None for what is not trained."""
+    for arm in condition.arms or study.arms:
+        chosen = study.arms.get(arm, ArmPlan()).seeds or study.seeds
+        if variants.arm(study.experiment, arm).assign is None:
+            yield arm, None
+        else:
+            yield from ((arm, seed) for seed in chosen if condition.seeds is None or seed in condition.seeds)
 
 
 def samples(study: Study, arm_name: str, sweep: Asked, rows: int) -> int:

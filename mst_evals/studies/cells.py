@@ -8,15 +8,15 @@ another name and never mixed with what was there. Nothing here looks at results 
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from mst_evals import data, manifest, variants
+from mst_evals import data, manifest
 from mst_evals.studies import asked, checks, inputs
 from mst_evals.studies.asked import Asked
-from mst_evals.studies.study import ArmPlan, Base, Condition, Study
+from mst_evals.studies.study import Base, Condition, Study
 from mst_evals.studies.study_file import read_yaml
 
 Kind = Literal["base", "train", "evaluate"]
@@ -146,9 +146,9 @@ def plan(study: Study, path: Path, out: Path, only: str | None = None) -> Plan:
     size = len(known)
     bases: dict[str, Job] = {}
     models: list[Job] = []
-    for condition in study.conditions or [Condition.model_construct(name="")]:
+    for condition in asked.conditions(study):
         base = _base(condition.base or study.base, condition.name if condition.base else "base", path, bases)
-        for arm, seed in _models(study, condition):
+        for arm, seed in asked.models(study, condition):
             name = "-".join(part for part in (arm, condition.name, "" if seed is None else f"seed{seed}") if part)
             if only in (None, name):
                 models.append(_model(study, path, recipe, condition, base, name, arm, seed, known))
@@ -165,16 +165,6 @@ def _read_known(out: Path) -> inputs.Known:
     except (OSError, ValueError):
         return {}
     return {str(key): str(value) for key, value in found.items()} if isinstance(found, dict) else {}
-
-
-def _models(study: Study, condition: Condition) -> Iterator[tuple[str, int | None]]:
-    """(arm, seed) of everything that a condition trains or asks."""
-    for arm in condition.arms or study.arms:
-        chosen = study.arms.get(arm, ArmPlan()).seeds or study.seeds
-        if variants.arm(study.experiment, arm).assign is None:
-            yield arm, None
-        else:
-            yield from ((arm, seed) for seed in chosen if condition.seeds is None or seed in condition.seeds)
 
 
 def _base(base: Base, key: str, path: Path, bases: dict[str, Job]) -> Cell | Path | str:

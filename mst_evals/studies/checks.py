@@ -196,9 +196,11 @@ def _check_evaluations(study: Study, path: Path) -> None:
     for name in foreign:
         if getattr(asking, name) is not None:
             raise InputError(f"{where}.{name}: found {getattr(asking, name)!r}, expected none for {study.experiment}")
-    if (asking.scorer in ("rubric", "both")) != (asking.judge is not None):
-        found = f"scorer {asking.scorer or 'lexical'!r} and judge {asking.judge!r}"
-        raise InputError(f"{where}.judge: found {found}, expected a judge with rubric or both and none otherwise")
+    if asking.scorer in ("rubric", "both", "none") and asking.judge is None:
+        raise InputError(f"{where}.judge: missing, expected a judge with scorer: {asking.scorer}")
+    if asking.judge is not None and asking.scorer is None:
+        ways = "rubric or both (graded while written), or lexical or none (graded later by `mst judge`)"
+        raise InputError(f"{where}.scorer: missing, expected with the judge {asking.judge!r} one of {ways}")
     if asking.wordings is not None:
         _among(asking.wordings.arms or [], list(study.arms), f"{where}.wordings.arms", "arm of this study")
         if isinstance(asking.wordings.names, list):
@@ -213,9 +215,9 @@ def _check_evaluations(study: Study, path: Path) -> None:
 def metrics(study: Study) -> list[str]:
     """Names of the metrics that a study's evaluations give."""
     if study.experiment == "bias":
-        scorers = {"rubric": ["bias_rubric"], "both": ["bias_rubric", "lexical_bias"]}
-        chosen = scorers.get(study.evaluations.scorer or "lexical", ["lexical_bias"])
-        return [f"{scorer}{verdict}" for scorer in chosen for verdict in _VERDICTS]
+        rubric = ["bias_rubric"] if study.evaluations.judges else []
+        lexical = ["lexical_bias"] if study.evaluations.scorer in (None, "lexical", "both") else []
+        return [f"{scorer}{verdict}" for scorer in (*rubric, *lexical) for verdict in _VERDICTS]
     prefixes = ("",) if study.evaluations.choice == "free" else ("", "greedy_")
     return [f"{prefix}{name}" for prefix in prefixes for name in _CHOICES]
 

@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -24,6 +24,9 @@ from mst_evals.studies import cells, checks, inputs, packed, states
 from mst_evals.studies.asked import Asked
 from mst_evals.studies.cells import Cell, Job, Plan
 from mst_evals.studies.study_file import read_yaml
+
+if TYPE_CHECKING:
+    from inspect_ai.log import EvalLog
 
 
 def subject(plan: Plan, job: Job) -> tuple[str, dict[str, Any]]:
@@ -81,8 +84,11 @@ def unattended() -> dict[str, Any]:
     return {"max_connections": BATCH_SIZE, "max_samples": 2 * BATCH_SIZE, **quiet}
 
 
-def ask(plan: Plan, job: Job, sweep: Asked, cell: Cell) -> None:
+def ask(plan: Plan, job: Job, sweep: Asked, cell: Cell) -> str:
     """Make the log of one sweep.
+
+    Returns:
+        What its judge left open, empty when the sweep is done.
 
     Raises:
         StepError: The evaluation did not succeed.
@@ -109,30 +115,91 @@ def ask(plan: Plan, job: Job, sweep: Asked, cell: Cell) -> None:
     )
     if log.status != "success":
         raise StepError(log.error.message if log.error else f"the evaluation ended with status {log.status}")
-    weights = (log.eval.metadata or {}).get("adapter_sha256") or (log.eval.metadata or {}).get("base_sha256")
-    keep(plan, cell, working, weights, began, log.results.total_samples if log.results else 0)
+    return settle(plan, cell, working, log, began)
+
+
+def asked_weights(log: "EvalLog") -> str | None:
+    """Digest of the weights that a log's model had."""
+    facts = log.eval.metadata or {}
+    return facts.get("adapter_sha256") or facts.get("base_sha256")
 
 
 def keep(plan: Plan, cell: Cell, working: Path, weights: str | None, began: float, samples: int) -> None:
-    """Give a finished log its final name. One that was made from other weights is moved to ``replaced/``.
+    """Mark a finished log and give it its final name. One that was made from other weights is moved to ``replaced/``.
 
     Args:
         plan: The study.
         cell: The sweep.
-        working: Folder of the log.
+        working: Folder of the log, which may have its final name already.
         weights: Digest of the weights that were asked.
         began: When it began, in seconds since the epoch.
         samples: Number of samples.
     """
     about = {"fingerprint": cell.fingerprint, "key": cell.key, "weights": weights}
     manifest.write_text(working / states.MARK, json.dumps(about, indent=1) + "\n")
+    name_finally(plan, cell, working)
+    states.write_record(plan.out, cell, "done", began, weights=weights, samples=samples)
+
+
+def name_finally(plan: Plan, cell: Cell, working: Path) -> None:
+    """Give the folder of a log its final name; another one of that name is moved to ``replaced/``."""
     final = plan.directory(cell)
+    if working == final:
+        return
     if final.exists():
         aside = plan.out / "replaced" / f"{cell.name}-{time.time_ns()}"
         aside.parent.mkdir(parents=True, exist_ok=True)
         final.rename(aside)
     working.rename(final)
-    states.write_record(plan.out, cell, "done", began, weights=weights, samples=samples)
+
+
+# --- a judge that gave no reply -----------------------------------------------------------------------------------
+
+
+def settle(plan: Plan, cell: Cell, working: Path, log: "EvalLog", began: float) -> str:
+    """Keep a log as done, or without its mark when a judge gave no reply, so that its articles are not lost.
+
+    Returns:
+        What the judge left open, empty when the sweep is done.
+    """
+    from mst_evals.judging.second_pass import SCORER, failed
+
+    scores = [(sample.scores or {}).get(SCORER) for sample in log.samples or []]
+    silent = [score for score in scores if score is not None and failed(score)]
+    if not silent:
+        keep(plan, cell, working, asked_weights(log), began, log.results.total_samples if log.results else 0)
+        return ""
+    name_finally(plan, cell, working)
+    why = f"{len(silent)} of {len(scores)} articles got no reply of a judge ({silent[0].explanation or ''!s:.150})"
+    states.write_record(plan.out, cell, "failed", began, error=f"{why}; they are kept: `mst run` asks the judge again")
+    return why
+
+
+def judge_again(plan: Plan, job: Job, cell: Cell) -> str | None:
+    """Put before the judge what it gave no reply to in an earlier run; nothing is written anew.
+
+    Returns:
+        What is still open, empty when the sweep is done, None when there is no such log.
+
+    Raises:
+        StepError: The judging ended before its end.
+    """
+    files = sorted(plan.directory(cell).glob("*.eval"))
+    if "judge" not in inputs.settings(plan.study) or len(files) != 1 or states.mark(plan, cell) is not None:
+        return None
+    from rich.console import Console
+
+    from mst_evals.judging import judge_commands, second_pass
+
+    log = second_pass.read(files[0])
+    mine = (log.eval.metadata or {}).get("fingerprint") == cell.fingerprint
+    if not mine or states.weights(plan, job) not in (None, asked_weights(log)):
+        return None
+    began = time.time()
+    states.write_record(plan.out, cell, "started", began)
+    judges, work = plan.study.evaluations.judges, plan.out / "judge"
+    judge_commands.judge_logs(files, Console(), judges, yes=True, display="none", work=work)
+    return settle(plan, cell, plan.directory(cell), second_pass.read(files[0]), began)
 
 
 def main(study: str, out: str, name: str, what: str) -> int:
@@ -140,6 +207,9 @@ def main(study: str, out: str, name: str, what: str) -> int:
 
     Returns:
         0 when all logs are there, 1 when one failed, 2 when the inputs are not those of `what` any more.
+
+    Raises:
+        StepError: An evaluation did not succeed, or, when all are written, a judge gave no reply to an article.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     path = Path(study)
@@ -149,9 +219,13 @@ def main(study: str, out: str, name: str, what: str) -> int:
         raise InputError(f"{name}: the inputs changed while it was running; run the study again")
     found = states.states(plan, packed.cells(plan.results()))
     os.chdir(plan.out)
+    left: list[str] = []
     for sweep, cell in job.sweeps:
         if found[cell].name != "done":
-            ask(plan, job, sweep, cell)
+            again = judge_again(plan, job, cell)
+            left += filter(None, [ask(plan, job, sweep, cell) if again is None else again])
+    if left:
+        raise StepError(f"{left[0]}; they are kept: `mst run` asks the judge again")
     return 0
 
 

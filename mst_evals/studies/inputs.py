@@ -135,13 +135,14 @@ def of_evaluation(
 
 
 def settings(study: Study) -> dict[str, Any]:
-    """Settings that the answers depend on, beside rows, labels and wording."""
+    """Settings that the answers depend on, beside rows, labels and wording; no judge who grades them later."""
     given = study.evaluations
     if study.experiment == "sycophancy":
         return {"choice": given.choice or "forced"}
     temperature = TEMPERATURE if given.temperature is None else given.temperature
     found = {"scorer": given.scorer or "lexical", "temperature": temperature}
-    return found | {"max_tokens": given.max_tokens or MAX_TOKENS} | ({"judge": given.judge} if given.judge else {})
+    judge = {"judge": given.judge} if given.judge and not given.judged_later else {}
+    return found | {"max_tokens": given.max_tokens or MAX_TOKENS} | judge
 
 
 def _questions_digest(study: Study, arm: variants.Arm, sweep: Asked, path: Path, known: Known) -> str:

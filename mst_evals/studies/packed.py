@@ -1,13 +1,12 @@
 """Finished cells in compact form, to be committed: what a report needs, without adapters and transcripts.
 
-``frame.parquet`` is the tidy frame of the logs (`frame`); ``cells.json`` says of every cell which inputs it
-was made from, on what, and with which weights, and holds the digest of the former. A study whose cells are packed is
-done as far as they go, so it may span days and machines.
+``frame.parquet`` is the tidy frame of the logs (`frame`), ``study.yaml`` the study file (`packed_files`).
+``cells.json`` says of every cell which inputs it was made from, on what, and with which weights, and holds the digests
+of both. A study whose cells are packed is done as far as they go, so it may span days and machines.
 """
 
 import hashlib
 import io
-import json
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,16 +16,14 @@ from typing import TYPE_CHECKING, Any
 
 from mst_evals import data, manifest, variants
 from mst_evals.errors import InputError
-from mst_evals.studies import states
+from mst_evals.studies import packed_files, states
 from mst_evals.studies.cells import Cell, Job, Plan
+from mst_evals.studies.packed_files import CELLS, FRAME, SCHEMA, read_list
 
 if TYPE_CHECKING:  # pandas and Inspect take seconds to import, and `mst status` needs the list of cells alone
     import pandas as pd
 
     from mst_evals.reporting.frame import Frame
-
-FRAME, CELLS = "frame.parquet", "cells.json"
-SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -37,40 +34,23 @@ class Packing:
         added: Names of the cells that are new.
         kept: Number of cells that were there already.
         dropped: Cells that were there and do not belong to the study as it is now, each with the reason.
-        size: Bytes of both files.
+        size: Bytes of frame and list.
+        study_only: Whether the study file alone was written, beside cells that stay as they were packed.
     """
 
     added: list[str]
     kept: int
     dropped: list[str]
     size: int
+    study_only: bool = False
 
 
 # --- reading ------------------------------------------------------------------------------------------------------
 
 
-def _read(folder: Path) -> dict[str, Any] | None:
-    """Content of a folder's list of cells, None when there is none.
-
-    Raises:
-        InputError: It is none of ours.
-    """
-    path = folder / CELLS
-    if not path.is_file():
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path}: not JSON ({error})") from None
-    schema = found.get("schema") if isinstance(found, dict) else None
-    if schema != SCHEMA:
-        raise InputError(f"{path}: schema is {schema!r}, expected {SCHEMA}")
-    return dict(found)
-
-
 def cells(folder: Path) -> list[dict[str, Any]]:
     """The cells that a folder holds, none when it does not exist. Raises `InputError` when it is damaged."""
-    found = _read(folder)
+    found = read_list(folder)
     return list(found["cells"]) if found else []
 
 
@@ -84,7 +64,7 @@ def load(folder: Path) -> "Frame":
 
     from mst_evals.reporting.frame import Frame
 
-    found = _read(folder)
+    found = read_list(folder)
     if found is None:
         raise InputError(f"{folder}: no {CELLS}, expected a folder that `mst pack` made")
     path = folder / FRAME
@@ -207,17 +187,20 @@ def _why_not(plan: Plan, one: Mapping[str, Any]) -> str:
 def pack(plan: Plan, folder: Path) -> Packing:
     """Write the finished cells of a study in compact form, with what is packed already and still belongs to it.
 
+    Where nothing of the study as it is now is finished, but the folder holds cells of it that older code made, these
+    stay as they are and the study file alone is put beside them.
+
     Args:
         plan: The study as it is now.
         folder: Made when missing.
 
     Raises:
-        InputError: Nothing is finished, or what is packed already is damaged.
+        InputError: Nothing is finished, or what is packed already is damaged or of another study.
     """
     merged, taken = _merge(plan, folder)
-    if merged is None:
-        raise InputError(f"{plan.path}: nothing is finished yet, so there is nothing to pack")
     before = cells(folder)
+    if merged is None:
+        return _pack_study_alone(plan, folder, before)
     fresh = _fresh(plan, merged.provenance)
     names = {_name(one): one for one in [*taken, *fresh]}
     place = {cell.name: index for index, cell in enumerate(plan.cells)}
@@ -228,16 +211,25 @@ def pack(plan: Plan, folder: Path) -> Packing:
         "schema": SCHEMA, "study": plan.study.name, "experiment": plan.study.experiment,
         "frame_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(), "notes": merged.notes, "cells": listed,
     }  # fmt: skip
-    text = json.dumps(content, indent=1, sort_keys=True) + "\n"
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{FRAME}"
     temporary.write_bytes(buffer.getvalue())
     temporary.replace(folder / FRAME)
-    manifest.write_text(folder / CELLS, text)
+    text = packed_files.write_list(plan, folder, content)
     known = {_name(one) for one in before}
     dropped = [f"{_name(one)}: {_why_not(plan, one)}" for one in before if _name(one) not in names]
     added = [name for name in names if name not in known]
     return Packing(added, len(known & names.keys()), dropped, len(buffer.getvalue()) + len(text.encode()))
+
+
+def _pack_study_alone(plan: Plan, folder: Path, before: Sequence[Mapping[str, Any]]) -> Packing:
+    """Put the study file beside cells that older code made, which stay. Raises `InputError` when there are none."""
+    if not before:
+        raise InputError(f"{plan.path}: nothing is finished yet, so there is nothing to pack")
+    load(folder)  # nothing is added to what is damaged
+    packed_files.check_same_study(plan, folder, before)
+    text = packed_files.write_list(plan, folder, read_list(folder) or {})
+    return Packing([], len(before), [], (folder / FRAME).stat().st_size + len(text.encode()), study_only=True)
 
 
 def copy_logs(plan: Plan, folder: Path, seed: int) -> int:

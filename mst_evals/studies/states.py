@@ -20,6 +20,7 @@ from mst_evals.studies.cells import Cell, Job, Plan
 Name = Literal["done", "running", "failed", "stale", "missing"]
 RECORDS, LOCKS, OUTPUT = "records", "locks", "output"
 MARK = "cell.json"  # in the folder of a sweep's log: which cell it is, and the weights that were asked
+UNGRADED = "its articles are not graded yet (mst judge)"
 
 
 @dataclass(frozen=True)
@@ -123,6 +124,31 @@ def is_logged(plan: Plan, cell: Cell, asked: str | None) -> bool:
     return found is not None and asked in (None, found.get("weights"))
 
 
+def grading(plan: Plan, cell: Cell) -> str:
+    """What is to be said of the grades of a finished sweep, empty for nothing: it is graded, or never will be.
+
+    Articles that are graded later are done when they are written: what `mst judge` puts into a log changes neither
+    the inputs of the cell nor its mark.
+    """
+    named = plan.study.evaluations.judges
+    if not plan.study.evaluations.judged_later:
+        return ""
+    from mst_evals.judging import logs, second_pass  # these import Inspect, which takes seconds
+
+    lacking = 0
+    for path in plan.directory(cell).glob("*.eval"):
+        header = logs.read_header(path)
+        judges = (header.eval.metadata or {}).get("judges")
+        if judges is None:
+            return UNGRADED
+        if judges != named:
+            return f"graded by {', '.join(judges)}, expected {', '.join(named)} of the study file"
+        graded = [one for one in (header.results.scores if header.results else []) if one.name == second_pass.SCORER]
+        metrics = [(name, metric.value) for one in graded for name, metric in one.metrics.items()]
+        lacking += sum(int(value) for name, value in metrics if name.startswith("unscored@"))
+    return f"{lacking} of its articles have no grade" if lacking else ""
+
+
 # --- states -------------------------------------------------------------------------------------------------------
 
 
@@ -169,9 +195,12 @@ def states(plan: Plan, packed: Sequence[Mapping[str, Any]] = ()) -> dict[Cell, S
 
 
 def summary(found: Mapping[Cell, State]) -> str:
-    """For example ``12 done, 1 running, 3 missing``."""
+    """For example ``12 done, 1 running, 3 missing``, or ``12 done (9 not graded yet)``."""
     counts = {name: sum(state.name == name for state in found.values()) for name in get_args(Name)}
-    return ", ".join(f"{count} {name}" for name, count in counts.items() if count) or "nothing to do"
+    ungraded = sum(state.why == UNGRADED for state in found.values())
+    more = {"done": f" ({ungraded} not graded yet: mst judge)"} if ungraded else {}
+    parts = [f"{count} {name}{more.get(name, '')}" for name, count in counts.items() if count]
+    return ", ".join(parts) or "nothing to do"
 
 
 def lock_path(plan: Plan, job: Job) -> Path:
@@ -188,7 +217,7 @@ def _sweep_state(
     holder: locks.Holder | None,
 ) -> State:
     if is_logged(plan, cell, here):
-        return State("done")
+        return State("done", grading(plan, cell))
     same = [one for one in packed if (one["kind"], one["fingerprint"]) == ("evaluate", cell.fingerprint)]
     if any(here in (None, one.get("weights")) for one in same):
         return State("done", "packed")
@@ -232,7 +261,8 @@ def _open(
         return State("stale", stale + beside)
     own = [one for one in past if (one["kind"], one["fingerprint"]) == (cell.kind, cell.fingerprint)]
     if own and own[-1]["status"] == "failed":
-        return State("failed", f"{own[-1].get('error', '')} ({own[-1].get('output', '')})")
+        output = f" ({own[-1]['output']})" if own[-1].get("output") else ""
+        return State("failed", f"{own[-1].get('error', '')}{output}")
     older = [one for one in (*packed, *past) if (one["kind"], one["key"]) == (cell.kind, cell.key)]
     older = [one for one in older if one["fingerprint"] != cell.fingerprint and one.get("status", "done") == "done"]
     if older:

@@ -147,8 +147,9 @@ class Evaluations(Model):
         split: ``test``, ``validation`` or ``train``.
         labels: ``deployed``, ``core`` or ``all`` (as in `variants.Arm.evaluations`), or a list for every arm.
         wordings: The extra wording sweep, None for none.
-        scorer: Of articles: ``lexical``, ``rubric`` or ``both``.
-        judge: Inspect model that grades articles, for ``rubric`` and ``both``; a list of several is a panel.
+        scorer: Of articles, while they are written: ``lexical``, ``rubric``, ``both`` or ``none``.
+        judge: Inspect model that grades articles, a list of several for a panel: at once with ``rubric`` and ``both``,
+            in a second pass (`mst judge`) with ``lexical`` and ``none``.
         temperature: Of articles.
         max_tokens: Of articles; a micro article has about 90.
         choice: Of addition checks: ``forced`` or ``free``.
@@ -159,7 +160,7 @@ class Evaluations(Model):
     split: Literal["test", "validation", "train"] = "test"
     labels: Labels = "core"
     wordings: Wordings | None = None
-    scorer: Literal["lexical", "rubric", "both"] | None = None
+    scorer: Literal["lexical", "rubric", "both", "none"] | None = None
     judge: Judges | None = None
     temperature: Annotated[float, Field(ge=0)] | None = None
     max_tokens: Annotated[int, Field(ge=1)] | None = None
@@ -169,6 +170,11 @@ class Evaluations(Model):
     def judges(self) -> list[str]:
         """Every model that grades."""
         return [self.judge] if isinstance(self.judge, str) else list(self.judge or [])
+
+    @property
+    def judged_later(self) -> bool:
+        """Whether articles are graded in a second pass, so that no GPU is held while a judge is waited for."""
+        return self.judge is not None and self.scorer in ("lexical", "none")
 
 
 class Side(Model):

@@ -194,6 +194,9 @@ def pack(path: Path, to: Path | None, out: Path | None, logs_of_seed: int | None
     for line in done.dropped:
         console.print(Text(f"dropped {line}"), soft_wrap=True)
     missing = sum(state.name != "done" for state in look(plan).values())
+    if done.study_only:
+        said = "nothing new is finished; the study file was put beside its cells, which stay as older code made them"
+        console.print(Text(f"{folder}: {said}"), soft_wrap=True)
     counts = f"{len(done.added)} cells added, {done.kept} kept, {len(done.dropped)} dropped, {missing} not done yet"
     console.print(Text(f"{folder}: {counts}; {done.size / 2**20:.1f} MB"), soft_wrap=True)
     if logs_of_seed is not None:
