@@ -4,11 +4,12 @@ BIN := .venv/bin
 INSTALLED := .venv/installed
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help demo test check format install regression references test-regression clean
+.PHONY: help demo test test-slow check format install regression references test-regression clean
 
 help:
 	@echo "make demo    train, evaluate and report both experiments on the micro worlds (two CPU cores)"
-	@echo "make test    run the tests, offline"
+	@echo "make test    run the tests, offline, without those marked slow"
+	@echo "make test-slow  run those: 200 topics with a judge, laptop rungs from plan to report, saved adapters, and others"
 	@echo "make check   lint, format check, types"
 	@echo "make format  rewrite the code in the project's format"
 	@echo "make regression       check the saved adapters against their references (two CPU cores, three minutes)"
@@ -30,6 +31,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'not slow and not gpu' -n 2
+
+test-slow: $(INSTALLED)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m 'slow and not gpu' -n 2
 
 check: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -201,8 +201,22 @@ def _served(model: Model, directory: Path, weights: Path, found: Manifest | None
         raise InputError(f"{directory}: trained on base {found.base!r}, but {named!r} is served")
     else:
         made["base"] = Finding(UNCHECKED, f"{found.base}, as named in the manifest; its weights were not compared")
-    if found.quantisation == "nf4" and "quantization" not in given and not external:
-        made["quantisation"] = Finding(DIFFERS, "trained nf4, the server was started without quantization=bitsandbytes")
-    else:
-        made["quantisation"] = Finding(UNCHECKED, f"trained {found.quantisation}; arguments of the server: {shown}")
+    made["quantisation"] = _served_quantisation(found.quantisation, given.get("quantization"), bool(external), shown)
     return made
+
+
+def _served_quantisation(trained: str, used: Any, external: bool, shown: str) -> Finding:
+    """Whether a server quantises as training did: NF4 is bitsandbytes in vLLM, and anything else is something else.
+
+    Args:
+        trained: Quantisation of training, ``nf4`` or ``none``.
+        used: The server's argument, None where it was given none.
+        external: Whether somebody else started the server, whose arguments are then not known.
+        shown: The server's arguments, for the finding.
+    """
+    expected = "bitsandbytes" if trained == "nf4" else None
+    named = None if str(used).lower() == "none" else used
+    if named != expected and (named is not None or not external):
+        how = f"with quantization={named}" if named is not None else f"without quantization={expected}"
+        return Finding(DIFFERS, f"trained {trained}, the server was started {how}")
+    return Finding(UNCHECKED, f"trained {trained}; arguments of the server: {shown}")

@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,7 +15,7 @@ from planning_models import CONFIGS, recipe
 from rich.console import Console
 from study_files import plan_of, write_study
 
-from mst_evals import cli
+from mst_evals import cli, data
 from mst_evals.planning import advice, costs, estimate, gpus, memory, plan_commands, shapes, workload
 from mst_evals.planning.gpus import GIB
 from mst_evals.planning.settings import Training
@@ -135,7 +136,32 @@ def test_what_does_not_fit_is_said_with_what_to_change() -> None:
     assert "time: not known for a memory alone; name a GPU" in said
     assert "not as in the source: nothing" in said
     assert "judge anthropic/claude-sonnet-4-5: 16,000 articles" in said
+    assert "in a second pass (mst judge), half of it with --batch" in said
     assert "tokenizer of meta-llama/Llama-3.2-3B-Instruct is not here" in said
+
+
+def test_a_judge_that_is_asked_at_once_holds_the_gpu(tmp_path: Path) -> None:
+    content = yaml.safe_load((STUDIES / "paper-bias.yaml").read_text("utf-8"))
+    content["config"] = str(STUDIES / content["config"])
+    content["evaluations"] |= {"scorer": "both", "data": str(STUDIES / content["evaluations"]["data"])}
+    path = tmp_path / "at-once.yaml"
+    path.write_text(yaml.safe_dump(content), "utf-8")
+    _, said = printed(path, "a100-40gb")
+    assert "(without thinking and asking again); while the GPU is held (not in the hours)" in said
+
+
+@pytest.mark.parametrize("gpu", [None, "a100-40gb"])
+@pytest.mark.parametrize(("rung", "number"), [("paper", "1,900"), ("laptop", "600")])
+def test_the_hours_leave_out_the_writing_of_articles_and_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rung: str, number: str, gpu: str | None
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = printed(STUDIES / f"{rung}-bias.yaml", gpu)[1]
+    note = f"not in the hours: mst data articles, which writes at least these {number} articles and 200 for validation"
+    assert said.count(f"note: {note}") == 1
+    (tmp_path / "runs" / "articles").mkdir(parents=True)
+    shutil.copyfile(data.MICRO_ARTICLES, tmp_path / "runs" / "articles" / "articles.jsonl")
+    assert "not in the hours: mst data articles" not in printed(STUDIES / f"{rung}-bias.yaml", gpu)[1]
 
 
 def test_every_device_in_a_line() -> None:

@@ -3,6 +3,7 @@
 import io
 import re
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from mst_evals import data, quantisation
 from mst_evals.errors import InputError
 from mst_evals.planning import gpus, plan_commands, workload
 from mst_evals.planning.estimate import SOURCE, departures, estimate
-from mst_evals.studies import checks, study_commands
+from mst_evals.studies import cells, checks, study_commands
+from mst_evals.studies.states import UNGRADED, State, summary
 from mst_evals.studies.study_file import read_yaml
 from training import model as models
 
@@ -104,6 +106,22 @@ def test_every_rung_can_be_run_and_its_time_is_not_made_up(rung: str, tmp_path: 
     assert study_commands.run(study_path(rung), 1, "local", True, tmp_path / "out", console) == 0
     assert isinstance(console.file, io.StringIO)
     assert "1 jobs at a time: time unknown" in console.file.getvalue()
+
+
+@pytest.mark.usefixtures("articles")
+@pytest.mark.parametrize("rung", ["paper-bias", "small-gpu-bias"])
+def test_one_gpu_waits_for_no_judge_and_the_ladder_says_how(rung: str, tmp_path: Path) -> None:
+    path = study_path(rung)
+    plan = cells.plan(checks.read(path), path, tmp_path / "out")
+    assert plan.study.evaluations.judged_later
+    (judge,) = plan.study.evaluations.judges
+    command = f"mst judge runs/{rung}/logs --grader {judge} --batch"
+    assert f"mst run and mst report: {command}\n" in path.read_text("utf-8")
+    ladder = LADDER.read_text("utf-8")
+    assert f"\n{command}\n" in ladder or rung == "small-gpu-bias"
+    kinds = Counter(cell.kind for cell in plan.cells)
+    found = {cell: State("done", UNGRADED if cell.kind == "evaluate" else "") for cell in plan.cells}
+    assert kinds == {"train": 12, "evaluate": 13} and f"`{summary(found)}`" in ladder
 
 
 # What each rung is for, and the device of its times in docs/ladder.md.

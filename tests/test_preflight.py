@@ -342,6 +342,35 @@ def test_what_can_be_known_of_a_served_adapter(made, served):
     assert bare["quantisation"]["status"] == DIFFERS
 
 
+@pytest.mark.parametrize(
+    ("trained", "arguments", "external", "said"),
+    [
+        ("nf4", {"quantization": "bitsandbytes"}, False, None),
+        ("nf4", {"quantization": "fp8", "dtype": "float16"}, False, "with quantization=fp8"),
+        ("nf4", {"quantization": "awq"}, False, "with quantization=awq"),
+        ("nf4", {"quantization": "none"}, False, "without quantization=bitsandbytes"),
+        ("nf4", {}, False, "without quantization=bitsandbytes"),
+        ("nf4", {}, True, None),  # whoever started it knows
+        ("nf4", {"quantization": "fp8"}, True, "with quantization=fp8"),
+        ("none", {}, False, None),
+        ("none", {"quantization": None}, False, None),
+        ("none", {"quantization": "bitsandbytes"}, False, "with quantization=bitsandbytes"),
+        ("none", {"quantization": "fp8"}, False, "with quantization=fp8"),
+    ],
+)
+def test_a_server_that_quantises_otherwise_than_training_is_refused(
+    copy, made, served, monkeypatch, trained, arguments, external, said
+):
+    tiny_models.describe_again(copy, quantisation=trained)
+    if external:
+        monkeypatch.setenv("VLLM_BASE_URL", "http://127.0.0.1:1/v1")
+    found = subject.facts_of(served(f"{made[1]}:{copy}", **arguments), "sycophancy")["preflight"]
+    assert found["quantisation"]["status"] == (UNCHECKED if said is None else DIFFERS)
+    if said is not None:
+        expected = f"quantisation (trained {trained}, the server was started {said})"
+        assert refusal({"preflight": found}) == f"not asked as it was trained: {expected}"
+
+
 def test_a_served_adapter_that_is_not_here_is_no_base(served):
     facts = subject.facts_of(served("org/base:org/adapter"), "sycophancy")
     assert facts["arm"] == subject.UNKNOWN

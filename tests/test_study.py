@@ -141,7 +141,7 @@ def test_bias_needs_a_judge_for_the_rubric_and_takes_trl_s_arguments(tmp_path: P
     assert checks.read(path).conditions[0].arguments == {"max_steps": 3}
     write_study(tmp_path, **bias, evaluations={"scorer": "rubric"})
     recipe.write_text("{}", encoding="utf-8")
-    with pytest.raises(InputError, match="expected a judge with rubric"):
+    with pytest.raises(InputError, match="expected a judge with scorer: rubric"):
         checks.read(path)
     recipe.write_text("max_stepz: 3\n", encoding="utf-8")
     with pytest.raises(InputError, match="did you mean 'max_steps'"):

@@ -1,7 +1,7 @@
 """The whole path on random-weight Llama and Qwen2: trained, saved, asked by hf/ and mst/ with training's token ids.
 
-Their tokenizers have the quirks of real ones (see `tiny_models`). The arguments are those of the paper recipes where
-they matter here: NF4, bfloat16 for what is not quantised.
+Their tokenizers have the quirks of real ones (see `tiny_models`). Bases are NF4 and otherwise bfloat16, trained without
+autocast; one adapter is made by the paper recipe of experiment 1, which trains under bfloat16 autocast.
 """
 
 import json
@@ -23,10 +23,15 @@ from trl import SFTConfig
 from mst_evals import answers, as_trained, data, manifest, preflight, prompts, provider, subject, tokens, weights
 from mst_evals import bases as base_models
 from mst_evals.errors import InputError
+from training import commands, ppo, sft
 from training import model as models
-from training import ppo, sft
 
 ROWS = 6
+RECIPE = manifest.SHIPPED.parent / "configs" / "bias_paper.yaml"
+# What a CPU cannot do, which memory the optimiser's state lies in and how products of float32 are rounded there; and
+# what makes a training end in seconds. Everything else is the recipe's.
+ELSEWHERE = {"optim": "adamw_bnb_8bit", "tf32": False, "use_cpu": True}
+SHORT = {"rows": 24, "max_steps": 2, "probe_rows": 4}
 FAMILIES = ("llama", "qwen")
 
 
@@ -302,6 +307,76 @@ def test_a_base_s_own_generation_settings_do_not_reach_the_samples(bases, tmp_pa
     inner._get_logits_processor = note
     network.generate(input_ids=torch.tensor([[5, 6, 7]]), max_new_tokens=1, do_sample=True)
     assert found == []
+
+
+# --- The paper recipe of experiment 1 ---------------------------------------------------------------------------------
+
+
+def types_within(network: Any, patch: Any) -> set[str]:
+    """Types of what the layers of an adapter put out: those of the activations."""
+    found: set[str] = set()
+    for name, layer in network.named_modules():
+        if ".lora_A." in name:
+            note = lambda _, __, out: found.add(str(out.dtype).removeprefix("torch."))  # noqa: E731
+            patch.callback(layer.register_forward_hook(note).remove)
+    return found
+
+
+@pytest.fixture(scope="module")
+def paper_sft(bases, tmp_path_factory):
+    """Two steps of bias_paper.yaml on the tiny Llama, and the types of the activations in them."""
+    directory, within = tmp_path_factory.mktemp("paper") / "mst", []
+    given = {"base": bases["llama"], "articles": data.MICRO_ARTICLES, "output_dir": directory, "arm": "mst", "seed": 0}
+    flags = [text for name, value in (given | ELSEWHERE | SHORT).items() for text in (f"--{name}", str(value))]
+    args, settings = commands.parse((sft.SFTArguments, SFTConfig), ["--config", str(RECIPE), *flags])
+    build = sft.build_trainer
+
+    def spy(*more: Any) -> Any:
+        trainer, probe = build(*more)
+        unused = type("Kept", (), {"callback": lambda self, call: None})()
+        within.append(types_within(trainer.model, unused))
+        return trainer, probe
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sft, "build_trainer", spy)
+        sft.train(args, settings)
+    return directory, within[0]
+
+
+def test_the_paper_recipe_trains_as_it_says(paper_sft):
+    directory, within = paper_sft
+    found, recipe = manifest.read(directory), yaml.safe_load(RECIPE.read_text("utf-8"))
+    changed = {"base", "articles", *ELSEWHERE, *SHORT}
+    recorded = {name: value for name, value in recipe.items() if name in found.arguments and name not in changed}
+    kept = found.arguments | {"lr_scheduler_type": found.arguments["lr_scheduler_type"].split(".")[-1].lower()}
+    assert {name: kept[name] for name in recorded} == recorded
+    assert {"bf16", "dtype", "lora_r", "learning_rate", "gradient_checkpointing"} <= recorded.keys()
+    assert (found.quantisation, found.arguments["bf16"]) == ("nf4", True)
+    assert within == {"bfloat16"}
+    losses = [entry for entry in map(json.loads, (directory / "metrics.jsonl").open()) if "train_loss" in entry]
+    assert len(losses) == 1 and 0 < losses[0]["train_loss"] < 20
+
+
+@pytest.mark.parametrize("how", ["mst", "hf"])
+def test_an_adapter_of_the_paper_recipe_is_asked_without_autocast_and_the_log_says_so(paper_sft, patch, how):
+    """The exception of docs/evaluating-adapters.md: what it changes is as small as bfloat16's rounding."""
+    directory, _ = paper_sft
+    provider._BASES.clear()
+    model = through(how, directory)
+    facts = subject.facts_of(model, "bias")
+    findings = facts["preflight"]
+    assert {finding["status"] for finding in findings.values()} == {as_trained.PASSED}, findings
+    assert findings["precision"]["found"].endswith("training ran under bfloat16 autocast, evaluation does not")
+    network = weights.loaded(model).module
+    within = types_within(network, patch)
+    ids = torch.tensor([probe_ids("bias", directory, weights.loaded(model).tokenizer)], device=network.device)
+    with torch.no_grad():
+        asked = network(input_ids=ids).logits[0, -1].float().log_softmax(-1)
+        assert within == {"float32"}
+        with torch.autocast(network.device.type, torch.bfloat16):
+            trained = network(input_ids=ids).logits[0, -1].float().log_softmax(-1)
+    assert within == {"float32", "bfloat16"}
+    assert 0 < float((asked - trained).abs().max()) < 0.1
 
 
 # --- Dates and bases --------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ class Hours:
 
 @dataclass(frozen=True)
 class Judge:
-    """What one judge is sent, without retries.
+    """What one judge is sent, without what it thinks and without asking again.
 
     Attributes:
         model: Its name.
@@ -79,6 +79,7 @@ class Judge:
         least: Fewest tokens.
         most: Most tokens.
         usd: Cost of both, None when its price is not known.
+        later: Whether it grades in a second pass.
     """
 
     model: str
@@ -86,6 +87,7 @@ class Judge:
     least: Usage
     most: Usage
     usd: Range | None
+    later: bool
 
 
 @dataclass(frozen=True)
@@ -252,5 +254,5 @@ def _judges(study: Study, cases: Sequence[Case]) -> tuple[Judge, ...]:
     for model in study.evaluations.judges:
         price = spending.price_of(model)
         usd = (spending.cost(least, price) or 0.0, spending.cost(most, price) or 0.0) if price is not None else None
-        found.append(Judge(model, number, least, most, usd))
+        found.append(Judge(model, number, least, most, usd, study.evaluations.judged_later))
     return tuple(found)

@@ -91,6 +91,8 @@ def print_devices(cases: list[Case], found: list[Estimate], console: Console) ->
             span(one.seconds) if one.seconds and one.fits else "-",
         )
     console.print(table)
+    for note in dict.fromkeys(note for case in cases for note in case.notes):
+        _say(console, f"note: {note}")
     _say(console, f"--gpu NAME shows it part by part, and what to change; {ERROR}")
 
 
@@ -174,7 +176,9 @@ def _judge_line(judge: Judge) -> str:
     cost = spending.UNKNOWN
     if judge.usd is not None:
         cost = " to ".join(spending.dollars(one) for one in judge.usd)
+    held, later = "while the GPU is held (not in the hours)", "in a second pass (mst judge), half of it with --batch"
     return (
         f"judge {judge.model}: {judge.articles:,} articles, {judge.least.input:,} to {judge.most.input:,} tokens sent, "
-        f"{judge.least.output:,} to {judge.most.output:,} back: {cost} (retries not counted)"
+        f"{judge.least.output:,} to {judge.most.output:,} back: {cost} (without thinking and asking again); "
+        f"{later if judge.later else held}"
     )

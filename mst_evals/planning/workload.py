@@ -187,7 +187,12 @@ def _training_rows(
         f"{path} is not there: {len(rows):,} articles of {least} to {most} words assumed, one for each training topic "
         f"of {data.TOPICS.name}"
     )
-    return rows, of_characters(least * WORD, most * WORD), [note]
+    spared = len(data.load_topics(data.TOPICS, "validation"))
+    writing = (
+        f"not in the hours: mst data articles, which writes at least these {len(rows):,} articles and {spared:,} for "
+        "validation before anything is trained"
+    )
+    return rows, of_characters(least * WORD, most * WORD), [note, writing]
 
 
 def _prompts(arm: variants.Arm, wording: str | None, rows: Sequence[variants.Row], labelled: bool) -> list[Messages]:
