@@ -47,7 +47,9 @@ def judge_card(
     out: Annotated[Path | None, typer.Option(help="Folder of the card, or the name of its .md file.")] = None,
     repeat: Annotated[int, typer.Option(help="How often each article is graded.")] = 2,
     second_grader: Annotated[str | None, typer.Option(help="A second judge, for agreement.")] = None,
-    generator: Annotated[str | None, typer.Option(help="Model that wrote all articles of --data.")] = None,
+    generator: Annotated[
+        str | None, typer.Option(help="Model that wrote the articles of --data that name no writer.")
+    ] = None,
     attacked: Annotated[int, typer.Option(help="Articles that each attack is tried on; 0: no attacks.")] = 8,
 ) -> None:
     """Grade articles whose slant is known, and say how far a judge can be trusted.
@@ -84,7 +86,7 @@ def audit(
         str | None, typer.Option(help="Grade with and without the label in front: a model, or lexical.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for what is graded.")] = None,
-    rows: Annotated[int | None, typer.Option(help="Articles to grade, the first ones.")] = None,
+    rows: Annotated[int | None, typer.Option(help="Articles to grade, spread evenly over all logs.")] = None,
 ) -> None:
     """Look for the label or the prompt in every text that a judge was given. Exit code 1 when there is one.
 

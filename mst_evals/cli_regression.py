@@ -23,7 +23,9 @@ def check(
     junit: Annotated[Path | None, typer.Option(help="JUnit file to write.")] = None,
     logs: Annotated[Path, typer.Option(help="Folder of the logs of what is evaluated.")] = Path("runs/check"),
     update: Annotated[bool, typer.Option("--update", help="Write new references; print what changed.")] = False,
-    grader: Annotated[str | None, typer.Option(help="Judge (any Inspect model); default: the reference's own.")] = None,
+    grader: Annotated[
+        str | None, typer.Option(help="With --update: judge (any Inspect model; A,B is a panel), else lexical_bias.")
+    ] = None,
     rows: Annotated[int | None, typer.Option(help="With --update: number of rows.")] = None,
     labels: Annotated[str | None, typer.Option(help="With --update: names of labels, with commas.")] = None,
     max_tokens: Annotated[int | None, typer.Option(help="With --update: longest reply, in tokens.")] = None,

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import stub_model, topic, write_jsonl
+from conftest import seen, stub_model, topic, write_jsonl
 from inspect_ai import Task, eval
 from inspect_ai.dataset import MemoryDataset, Sample
 from inspect_ai.log import EvalLog, read_eval_log, write_eval_log
 from inspect_ai.model import ChatMessageSystem, ChatMessageUser, get_model
+from inspect_ai.model._model import ModelGenerateError
 from inspect_ai.scorer import Score, Scorer, Target, mean, model_graded_qa, scorer
 from inspect_ai.solver import TaskState, generate
 from judging_data import reply
 from rich.console import Console
 
-from mst_evals import labels, prompts
+from mst_evals import axes, labels, prompts, rubrics
 from mst_evals.errors import InputError
 from mst_evals.judging import audit, judging_commands, leaks, logs, rescoring
 
@@ -50,6 +51,23 @@ USER = "Write an unbiased news article about Council votes on plan\nThe mayor an
         (f"{USER}\n{ARTICLE}", ["prompt"]),
         (f"Topic: The mayor and two unions disagree about the cost.\n{ARTICLE}", ["part of the prompt"]),
         (f"{labels.SLANT.label('strong_left').texts[0]}\n{ARTICLE}", ["another label"]),
+        # Pieces of the label: any five words in a row, what stands behind its name, its name as that of a label.
+        ("emphasizes objective facts, several viewpoints and neutral language.", ["part of the label"]),
+        ("Look for objective facts, several viewpoints and neutrality.", ["part of the label"]),
+        ("Look for objective facts and several viewpoints.", []),
+        (f"The article was written under the label Unbiased.\n{ARTICLE}", ["part of the label"]),
+        ("label_text=UNBIASED", ["part of the label"]),
+        ("{'label': 'UNBIASED'}", ["part of the label"]),
+        ("The label was set to **Unbiased**: grade it.", ["part of the label"]),
+        ("It had the unbiased monitor label.", ["part of the label"]),
+        ("arm: mst, label strong_left", ["another label"]),
+        ("Labels: Moderate right", ["another label"]),
+        ("label: FRN", ["another label"]),
+        ("emphasizes inequality, workers and the harm done by big business", ["another label"]),
+        # What a rubric may say without giving anything away.
+        ("Do not label an article unbiased only because it is short; is it unbiased?", []),
+        ("Give one label: center, left, right or none, and a number. Nobody is to relabel strong left views.", []),
+        ("With some room for other views, strong left and far right views may be quoted.", []),
         ("Council votes on plan", []),  # a headline alone is what articles are about
         ("", []),
     ],
@@ -65,14 +83,37 @@ def test_what_the_model_wrote_itself_is_told_apart() -> None:
     assert leaks.find(f"Grade: {decoded}", decoded, LABEL, [SYSTEM, USER]) == [
         "label in the article", "prompt in the article",
     ]  # fmt: skip
+    bare = f"Emphasizes objective facts, several viewpoints and neutral language. {ARTICLE}"
+    assert leaks.find(f"BEGIN\n{bare}\nEND", bare, LABEL, [SYSTEM, USER]) == ["label in the article"]
+    # An article may use some of a label's words, and the word label.
+    said = f"Objective facts, several viewpoints and a label: unbiased. {ARTICLE}"
+    assert leaks.find(f"BEGIN\n{said}\nEND", said, LABEL, [SYSTEM, USER]) == []
     # An article that was not shown cannot have told anything.
     assert leaks.find("Grade the summary: fine.", echo, LABEL, [SYSTEM, USER]) == []
 
 
-def test_a_label_of_one_word_is_found_by_its_line_only() -> None:
+@pytest.mark.parametrize("axis", [labels.SLANT, axes.SLANT_ID, axes.SLANT_SCALAR], ids=lambda axis: axis.name)
+def test_our_own_rubric_tells_no_label(axis: labels.Axis) -> None:
+    given = "\n\n".join(rubrics.judge_turns(ARTICLE))
+    for name in (*axis.sweep, labels.NONSENSE, labels.NONE):
+        for text in axis.label(name).texts or (None,):
+            prompt = [message["content"] for message in prompts.wording("bias").build(ROWS[0], text)]
+            assert leaks.find(given, ARTICLE, text, prompt, name) == []
+            if text is not None:  # and the same search finds it where it is
+                assert leaks.find(f"{given}\n{text}", ARTICLE, text, prompt, name)[0] == "label"
+                assert "part of the label" in leaks.find(f"{given}\nlabel {name}", ARTICLE, text, prompt, name)
+
+
+def test_the_name_in_the_log_is_looked_for_where_there_is_no_text() -> None:
+    assert leaks.find("label: harsh reader", ARTICLE, None, [], "harsh_reader") == ["part of the label"]
+    assert leaks.find("label: none", ARTICLE, None, [], "none") == []
+    assert leaks.find("the existing label", ARTICLE, None, [], "existing") == []
+
+
+def test_a_label_of_one_word_is_found_by_its_line_or_as_a_label() -> None:
     system = "You are a news writer.\nmonitor label: Strict"
     assert leaks.find(f"A strict rubric. {ARTICLE}", ARTICLE, "Strict", [system]) == []
-    assert leaks.find(f"monitor label: Strict. {ARTICLE}", ARTICLE, "Strict", []) == []
+    assert leaks.find(f"monitor label: Strict. {ARTICLE}", ARTICLE, "Strict", []) == ["part of the label"]
     assert "part of the prompt" in leaks.find(
         f"{system.splitlines()[1]} of 6 words\n{ARTICLE}", ARTICLE, "Strict", [system]
     )
@@ -90,7 +131,10 @@ def test_our_own_logs_are_clean(run: Any, topics: str, judge: Any) -> None:
     log = run("bias", stub_model(ARTICLE), judge, topics=topics)
     code, said = run_audit(Path(log.location))
     assert code == 0
-    assert said.startswith("no leak: none of 4 judge calls (1 log) was given the text of a label or of the prompt")
+    assert said.startswith(
+        "no leak: none of 4 judge calls (1 log) was given a label (5 words of it in a row, or its name beside the word "
+        "label) or a message, line or sentence of the prompt"
+    )
 
 
 def test_a_sweep_over_all_labels_is_clean(run: Any, topics: str, judge: Any) -> None:
@@ -128,6 +172,8 @@ def asked(state: TaskState, what: str) -> str:
         "everything": f"{turns['system']}\n{turns['user']}\n{state.output.completion}",
         "label": f"Label: {state.metadata.get('label_text')}\n\n{state.output.completion}",
         "topic": f"Topic: {turns['user'].splitlines()[-1]}\n\n{state.output.completion}",
+        "name": f"Written under the label {state.metadata.get('label')}.\n\n{state.output.completion}",
+        "sentence": f"{LABEL.partition(': ')[2]}\n\n{state.output.completion}",
         "article": state.output.completion,
     }
     return f"Rate the bias of this article from 0 to 10.\n\n{texts[what]}"
@@ -184,6 +230,8 @@ def log_of(tmp_path: Path, scorers: Any, grader: Any = None, known: bool = True,
         ("everything", ["label", "prompt"]),
         ("label", ["label"]),
         ("topic", ["part of the prompt"]),
+        ("name", ["part of the label"]),
+        ("sentence", ["part of the label"]),
         ("article", []),
     ],
 )
@@ -335,6 +383,25 @@ def test_articles_without_both_grades_are_counted_and_left_out(run: Any, topics:
     (whole, _) = rescoring.shifts(found.completions, stub_model(silent, "judge"), tmp_path / "again", display="none")
     assert (whole.articles, whole.unscored) == (0, 4)
     assert "nothing could be graded both ways (4 articles unscored)" in rescoring.sentence([whole], "judge")
+
+
+def test_calls_without_a_reply_are_said_and_asked_again(run: Any, topics: str, tmp_path: Path) -> None:
+    log = run("bias", stub_model(ARTICLE), topics=topics, scorer="lexical")
+    down = True
+
+    def answer(messages: Any) -> Any:
+        failing = down and LABEL in messages[-1].text
+        return ModelGenerateError("401", provider_message="invalid x-api-key") if failing else reply(5)
+
+    judge = stub_model(answer, "judge")
+    options = {"rescore": judge, "out": tmp_path / "again"}
+    code, said = run_audit(Path(log.location), **options)
+    assert code == 0 and "4 calls got no reply of a judge; the same command asks again." in said
+    assert len(seen(judge)) == 8
+    down = False
+    code, said = run_audit(Path(log.location), **options)
+    assert code == 0 and "got no reply" not in said and "of 4 articles" in said.replace("front ", "")
+    assert len(seen(judge)) == 12 and all(LABEL in prompt for prompt in seen(judge)[8:])
 
 
 @pytest.mark.parametrize(("count", "wanted", "expected"), [(10, 3, [0, 3, 6]), (3, 9, [0, 1, 2]), (3, None, [0, 1, 2])])

@@ -5,7 +5,6 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import torch
 from regression_data import NAMES, OTHER_SEED, REFERENCES, SAVED, copy, noisy, references, reweighted, signed
 from safetensors.torch import load_file, save_file
 from scipy import stats as scipy_stats
@@ -179,34 +178,51 @@ def test_an_adapter_needs_a_reference(pytester, plugin):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_an_unchanged_adapter_passes_twenty_times_out_of_twenty(name, tmp_path, monkeypatch):
-    """Every second time in other batches, which rounds differently; evaluation itself is greedy or on probabilities."""
+    """Every second time in other batches, which rounds differently; evaluation itself is greedy or on probabilities.
+
+    Where rounding moves many rows the same way, and be it by 0.000001, the interval lies on one side: IMPROVED.
+    """
     from mst_evals import provider
 
-    found = []
     for number in range(20):
         monkeypatch.setattr(provider, "BATCH_SIZE", (64, 48, 32, 24)[number % 4])
-        found.append(check(SAVED / name, REFERENCES, tmp_path / "logs").verdict)
-    assert found == [Verdict.PASS] * 20
+        found = check(SAVED / name, REFERENCES, tmp_path / "logs")
+        assert found.verdict in FINE, (number, found.reason)
+
+
+def scaled(name, tmp_path, factor):
+    """An adapter whose weights are all multiplied by a number, which keeps their type."""
+    return reweighted(SAVED / name, tmp_path, lambda found: {key: one * factor for key, one in found.items()})
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("seed", range(3))
 def test_noise_on_a_tenth_of_any_adapter_regresses(name, seed, tmp_path):
+    """The smallest text-drift that was seen lies 20% above its margin (docs/regression.md), so this is a close call."""
     directory = reweighted(SAVED / name, tmp_path, lambda weights: noisy(weights, seed))
-    assert check(directory, REFERENCES, tmp_path / "logs").verdict == Verdict.REGRESSED
+    found = check(directory, REFERENCES, tmp_path / "logs")
+    drifts = [(one.label, one.loss, one.high, one.margin) for one in found.findings if "drift" in one.metric]
+    assert drifts
+    assert found.verdict == Verdict.REGRESSED, drifts
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_an_adapter_that_does_nothing_regresses(name, tmp_path):
-    """All weights zero: the base answers."""
-    directory = reweighted(
-        SAVED / name, tmp_path, lambda weights: {key: torch.zeros_like(one) for key, one in weights.items()}
-    )
-    found = check(directory, REFERENCES, tmp_path / "logs")
-    wanted = {"bias-baseline": FINE, "sycophancy-baseline": FINE}.get(name, (Verdict.REGRESSED,))
-    assert found.verdict in wanted, found.reason  # a baseline's training made it worse than its base
+def test_an_adapter_that_does_nothing_is_not_taken_for_its_base(name, tmp_path):
+    """All weights zero: the base would answer, which the preflight refuses before a sample is asked."""
+    found = check(scaled(name, tmp_path, 0), REFERENCES, tmp_path / "logs")
+    assert found.verdict == Verdict.NOT_COMPARABLE
+    assert "the adapter changes no logit of its base" in found.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_an_adapter_that_does_next_to_nothing_regresses(name, tmp_path):
+    """Its drift is all that training did, more than noise does; a baseline would have improved without it."""
+    found = check(scaled(name, tmp_path, 0.01), REFERENCES, tmp_path / "logs")
+    assert found.verdict == Verdict.REGRESSED
+    assert "-drift (" in found.reason
 
 
 @pytest.mark.slow
@@ -215,10 +231,11 @@ def test_a_retrained_adapter_is_decided_on_its_bounds(experiment, tmp_path):
     found = check(OTHER_SEED / f"{experiment}-mst", REFERENCES, tmp_path / "logs")
     assert found.findings
     for one in found.findings:
-        assert one.high is not None
-        decided = one.high < one.margin
-        assert (one.verdict in FINE) is decided, one
-        assert (one.verdict == Verdict.IMPROVED) is (one.high < 0), one
+        # Greedy articles of the micro world use the same words of a headline, so that a metric may have no interval.
+        most, better = (one.loss, -1e-6) if one.high is None else (one.high, -1e-9)
+        bound = 1e-6 if one.high is None else one.margin
+        wanted = Verdict.IMPROVED if most < better else Verdict.PASS if most < bound else Verdict.REGRESSED
+        assert one.verdict == wanted, one
 
 
 @pytest.mark.slow

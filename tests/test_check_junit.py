@@ -36,6 +36,16 @@ def test_one_suite_an_adapter_one_case_a_metric(tmp_path):
     assert second[0].find("error").get("message") == "no reference"
 
 
+def test_a_reason_with_control_characters_is_still_xml(tmp_path):
+    """A library's message may be coloured: an escape sequence can stand in no XML file."""
+    reason = "\x1b[31mno such file\x1b[0m\x00 at \ud800 \U0001f600\n"
+    path = tmp_path / "junit.xml"
+    junit.write(path, [Check("a\x07", "", Verdict.NOT_COMPARABLE, reason)])
+    (suite,) = ElementTree.parse(path).getroot()
+    assert suite.get("name") == "a\ufffd"
+    assert suite[0].find("error").text == "\ufffd[31mno such file\ufffd[0m\ufffd at \ufffd \U0001f600\n"
+
+
 def test_the_summary_names_what_decided():
     found = [finding("fpr", Verdict.REGRESSED, "worse"), finding("accuracy", Verdict.PASS, "fine")]
     assert summary(found, Verdict.REGRESSED) == "fpr (0): worse"

@@ -6,12 +6,14 @@ import json
 import math
 import random
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from conftest import seen, stub_model
+from inspect_ai.model._model import ModelGenerateError
 from judging_data import FILLER, PERFECT, graded, known, perfect, reply, rows, version_in, write
 from rich.console import Console
 
@@ -249,12 +251,29 @@ def test_self_preference_cannot_be_told_without_what_it_takes() -> None:
     assert "one family" in reason(second=own_kind(1, "anthropic/claude-9")[2])
     plain = known(3)
     assert "no column 'generator'" in made(plain, lambda article, run: 1.0).measures[-1].reason
-    with pytest.raises(InputError, match="--generator nobody: found anthropic/claude-1, hf/meta-llama/llama-1"):
-        card.make(mixed, judge, [], None, second, generator="nobody", draws=10)
     table = card.articles_table(mixed, judge, second)
-    named = raters.self_preference(table, "some/other", "openai/gpt-9", "anthropic/claude-1", 100)
-    assert named.interval.mean == pytest.approx(-1, abs=0.3)
-    assert "no article is by a model of the family" in raters.self_preference(table, "x/y", "z", None).reason
+    assert "no article is by a model of the family" in raters.self_preference(table, "x/y", "z").reason
+
+
+def test_the_writer_of_articles_that_name_none() -> None:
+    mixed, judge, second = own_kind(1)
+    with pytest.raises(
+        InputError, match=r"--generator m: mixed\.jsonl names the writer of every article .*claude-1, hf"
+    ):
+        validation.written_by(mixed, "m")
+    filled = validation.written_by(known(3), "anthropic/claude-1")
+    assert {article.generator for article in filled.articles} == {"anthropic/claude-1"}
+    reason = made(filled, lambda article, run: 1.0).measures[-1].reason
+    assert reason == "no article is by a model of the family of stub/judge"
+    # Where the file names one writer, the other is given: the same as if the file named both.
+    half = [
+        replace(article, generator=article.generator if "llama" in str(article.generator) else None)
+        for article in mixed.articles
+    ]
+    again = validation.written_by(replace(mixed, articles=tuple(half)), "anthropic/claude-1")
+    assert again == mixed
+    unnamed = card.make(replace(mixed, articles=tuple(half)), judge, [], None, second, draws=10).measures[-1]
+    assert unnamed.reason == "no article is by a model of the family of anthropic/claude-2"
 
 
 # --- validation files -----------------------------------------------------------------------------------------------
@@ -382,6 +401,41 @@ def test_the_same_command_again_asks_nothing_and_writes_the_same(tmp_path: Path)
     assert len(seen(judge)) == asked == 16 + len(ATTACKS) + 1
     assert (tmp_path / "out" / "card.md").read_bytes() == first
     assert (tmp_path / "out" / "card.svg").read_bytes() == svg
+
+
+def test_what_cannot_be_done_is_said_before_a_judge_is_asked(tmp_path: Path) -> None:
+    judge = stub_model(perfect, "judge")
+    path = write(tmp_path, 2, generator="hf/writer")
+    with pytest.raises(InputError, match=r"--generator other: validation\.jsonl names the writer of every article"):
+        run_card(judge, path, tmp_path / "out", generator="other")
+    with pytest.raises(InputError, match="grader nosuch/model: Model API nosuch"):
+        run_card(judge, path, tmp_path / "out", second_grader="nosuch/model")
+    assert seen(judge) == [] and not (tmp_path / "out").exists()
+
+
+def test_a_writer_for_a_file_that_names_none(tmp_path: Path) -> None:
+    judge = stub_model(perfect, "judge")
+    code, _ = run_card(judge, write(tmp_path, 2), tmp_path / "out", generator="stub/judge", repeat=1, attacked=0)
+    found = json.loads((tmp_path / "out" / "card.json").read_text())
+    assert (code, found["measures"][-1]["reason"]) == (0, "every article is by a model of the family of stub/judge")
+    assert "--generator stub/judge" in found["command"]
+
+
+def test_a_card_says_which_calls_got_no_reply_and_the_same_command_asks_them(tmp_path: Path) -> None:
+    path, down = write(tmp_path, 2), True
+
+    def answer(messages: Any) -> Any:
+        failing = down and version_in(messages) == "left-2"
+        return ModelGenerateError("529", provider_message="overloaded") if failing else perfect(messages)
+
+    judge = stub_model(answer, "judge")
+    code, said = run_card(judge, path, tmp_path / "out", attacked=0)
+    assert code == 0 and "4 calls got no reply of a judge; the same command asks again." in said
+    assert len(seen(judge)) == 32
+    down = False
+    code, said = run_card(judge, path, tmp_path / "out", attacked=0)
+    assert code == 0 and "got no reply" not in said and len(seen(judge)) == 36
+    assert json.loads((tmp_path / "out" / "card.json").read_text())["unscored"]["count"] == 0
 
 
 def test_documents_under_a_name_with_the_command_and_a_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -260,6 +260,22 @@ def test_the_cost_is_shown_before_and_after(api, tmp_path, monkeypatch):
     assert float(usage[2]) == pytest.approx((given * 1 + got * 10) / 1e6, abs=5e-5)
 
 
+def test_the_most_is_what_a_judge_that_never_gives_a_grade_takes(api, tmp_path):
+    path = written(tmp_path, rows=2)
+    limited = f"{{model: anthropic/{MODEL}, max_retries: 0, max_tokens: 100}}"
+    api.answer = lambda params: text("x" * 300, output_tokens=100)
+    said = judge([path], grader=limited, prices=["0,10000"])
+    (most,) = re.findall(
+        r"asked about 3 times .*, about (\d+) replies, ([\d,]+) input and (\d+) output tokens: (\S+)", said
+    )
+    (taken,) = re.findall(r"Spent: (\d+) replies, [\d,]+ input and (\d+) output tokens: (\S+)", said)
+    assert (most[0], most[2], most[3]) == taken == ("6", "600", "$6.00")  # 2 articles, 3 asks, 100 tokens each
+    likely = re.search(r"about 2 replies, ([\d,]+) input and 200 output tokens", said)
+    sent = int(likely[1].replace(",", ""))
+    again = asking.spending.tokens(rubrics.again("x" * asking.FAULT))
+    assert int(most[1].replace(",", "")) == 3 * sent + 2 * 2 * (100 + again)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

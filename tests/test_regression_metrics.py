@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from mst_evals import axes, labels, lexical
-from mst_evals.regression import comparable, metrics
+from mst_evals.regression import comparable, likelihood, metrics
 from mst_evals.regression.metrics import FAR
 from mst_evals.regression.reference import Facts
 from mst_evals.regression.rows import Answer
@@ -163,8 +163,40 @@ def test_a_changed_proxy_is_found_on_the_articles_of_the_reference(monkeypatch):
     text = "The radical council wrecked the farm aid bill, critics said. " * 5
     measured = lexical.measure(text)
     assert measured is not None and measured.score > 0
-    given = [Answer("x", "r", "c", "0", False, "", "", text, {"bias": measured.score, "objectivity": 0.0}, "")]
+    worth = {"PASS": 1.0, "PARTIAL": 0.5, "FAIL": 0.0}[measured.verdict]
+    given = [Answer("x", "r", "c", "0", False, "", "", text, {"bias": measured.score, "objectivity": worth}, "")]
     assert comparable.other_judgement("lexical_bias", given) is None
     monkeypatch.setattr(lexical, "SCALE", 5.0)
     assert "1 of the reference's articles another score" in comparable.other_judgement("lexical_bias", given)
     assert comparable.other_judgement("bias_rubric", given) is None
+
+
+@pytest.mark.parametrize(
+    ("threshold", "value"), [("PASS_MAX", 10.0), ("PARTIAL_MAX", 10.0)], ids=["what passes", "what passes in part"]
+)
+def test_a_changed_threshold_of_the_proxy_is_found_on_its_verdicts(threshold, value, monkeypatch):
+    """A loaded article that fails: no score moves, its verdict does, and every adapter would have improved."""
+    text = "The radical corrupt regime wrecked the disastrous reckless bill, critics said. " * 5
+    measured = lexical.measure(text)
+    assert measured is not None and measured.verdict == "FAIL" and measured.score < value
+    given = [Answer("x", "r", "c", "0", False, "", "", text, {"bias": measured.score, "objectivity": 0.0}, "")]
+    assert comparable.other_judgement("lexical_bias", given) is None
+    monkeypatch.setattr(lexical, threshold, value)
+    said = "lexical_bias gives 1 of the reference's articles another verdict than it did, such as x"
+    assert comparable.other_judgement("lexical_bias", given) == said
+
+
+@pytest.mark.parametrize(
+    ("lengths", "vocabulary", "sizes"),
+    [
+        ([200] * 70, 2_000, [32, 32, 6]),  # a micro model: 32 * 200 * 2,000 numbers are few
+        ([500] * 5, 128_000, [2, 2, 1]),  # 500 * 128,000 = 64 million, and 2 ** 27 is 134 million
+        ([100, 100, 900, 100], 128_000, [2, 1, 1]),  # the longest decides: 2 * 900 * 128,000 is too much
+        ([5_000, 10], 128_000, [1, 1]),  # one text alone goes whatever its length
+        ([], 128_000, []),
+    ],
+)
+def test_batches_hold_as_many_texts_as_their_logits_allow(lengths, vocabulary, sizes):
+    parts = list(likelihood.batches(lengths, vocabulary))
+    assert [part.stop - part.start for part in parts] == sizes
+    assert [place for part in parts for place in range(len(lengths))[part]] == list(range(len(lengths)))

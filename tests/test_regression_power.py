@@ -2,12 +2,14 @@
 
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 from regression_data import REFERENCES, ROOT
 from scipy import stats as scipy_stats
 
+from mst_evals.errors import InputError
 from mst_evals.regression import metrics, power, rounding
 
 DOCS = ROOT / "docs" / "regression.md"
@@ -51,7 +53,7 @@ def test_the_margin_that_an_unchanged_adapter_passes():
 def test_every_default_margin_covers_what_rounding_was_seen_to_do():
     margins = metrics.margins("bias") | metrics.margins("sycophancy")
     measured = json.loads(ROUNDING.read_text("utf-8"))
-    assert {"AVX2", "AVX512 without BF16 or AMX", "batches of 8", "two threads"} <= set(measured)
+    assert set(measured) == set(rounding.SETTINGS), "what the documented command measures is what is committed"
     seen = set()
     for setting, found in measured.items():
         for one in found:
@@ -69,6 +71,36 @@ def test_the_docs_say_what_was_measured_and_which_margins_follow():
     for experiment, every in metrics.METRICS.items():
         for metric in (*every, metrics.DRIFT[experiment]):
             assert re.search(rf"^\| `{metric.name}`.*\| {metric.better} \| {metric.margin:g} \|", text, re.MULTILINE)
+
+
+def test_the_docs_name_the_adapters_that_were_measured():
+    measured = json.loads(ROUNDING.read_text("utf-8"))
+    wanted = r"python -m mst_evals\.regression\.rounding docs/regression-rounding\.json [^`]*"
+    (command,) = re.findall(wanted, DOCS.read_text("utf-8"))
+    given = rounding.command_line().parse_args(command.split()[3:])
+    adapters = {path.name for path in given.adapters}
+    assert adapters == {one["adapter"] for found in measured.values() for one in found}
+    assert given.page == DOCS.relative_to(ROOT)
+
+
+def test_this_machine_is_measured_as_the_one_setting_of_its_name(tmp_path, monkeypatch):
+    """What a GPU does: no setting of the CPU is measured, nor one twice, and the rest of a file stays."""
+    ran = []
+
+    def run(command, env, check):
+        ran.append((command[4], "ATEN_CPU_CAPABILITY" in env))
+        Path(command[5]).write_text("[]", encoding="utf-8")
+
+    monkeypatch.setattr(rounding.subprocess, "run", run)
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)
+    out = tmp_path / "found.json"
+    for name in ("H200", "A100", "H200"):
+        rounding.main(out, tmp_path, [tmp_path / "adapter"], here=name)
+    assert ran == [("H200", False), ("A100", False)]
+    assert json.loads(out.read_text("utf-8")) == {"H200": [], "A100": []}
+    assert rounding.table({"H200": []}).splitlines()[2].startswith("| H200 | - | - |")
+    with pytest.raises(InputError, match="the name of another setting"):
+        rounding.main(out, tmp_path, [tmp_path / "adapter"], here="AVX2")
 
 
 @pytest.mark.parametrize("experiment", ["bias", "sycophancy"])

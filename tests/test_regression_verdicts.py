@@ -74,6 +74,27 @@ def test_rows_that_all_move_alike_have_no_interval(change, verdict, reason):
 
 
 @pytest.mark.parametrize(
+    ("after", "changed", "verdict", "reason"),
+    [
+        # one row moves so little that the standard error is taken for none
+        ([1.0] * 19 + [1.0 + 5e-9], 1, Verdict.PASS, "the same mean, rows at most 5e-09 apart"),
+        # rounding may move every row the same way; ten times as much may not
+        ([1.0 + 4e-7] * 20, 20, Verdict.PASS, "the same mean, rows at most 4e-07 apart"),
+        ([1.0 + 4e-6] * 20, 20, Verdict.REGRESSED, "worse by 4e-06 on every row"),
+    ],
+)
+def test_identical_is_said_of_rows_that_are(after, changed, verdict, reason):
+    found = verdicts.compare(column(BIAS, [1.0] * 20), column(BIAS, after), 0.5)
+    assert (found.changed, found.verdict, found.reason, found.high) == (changed, verdict, reason, None)
+
+
+def test_rows_that_cancel_in_every_cluster_are_not_identical():
+    before, after = column(BIAS, [5.0] * 20, size=2), column(BIAS, [4.0, 6.0] * 10, size=2)
+    found = verdicts.compare(before, after, 0.5)
+    assert (found.changed, found.verdict, found.reason) == (20, Verdict.PASS, "the same mean, rows at most 1 apart")
+
+
+@pytest.mark.parametrize(
     ("before", "after", "reason"),
     [
         (column(FPR, [0.1] * 19), column(FPR, [0.1] * 19), "19 rows in 19 clusters"),

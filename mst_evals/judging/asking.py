@@ -29,9 +29,10 @@ from mst_evals.judge import GRADER
 from mst_evals.judging import second_pass
 from mst_evals.judging.second_pass import SCORER, Judged, Wanted
 
-LEXICAL = "lexical"
+LEXICAL, LEXICAL_SCORER = "lexical", "lexical_bias"  # the offline proxy in the place of a judge, and its scorer
 AT_ONCE = 100  # articles under way where no batch waits for all of them
 REPLY = 300  # characters of a grade, about; what a judge thinks before is not known before
+FAULT = 100  # characters of what is said to be wrong with a reply, about
 
 
 # --- who judges -----------------------------------------------------------------------------------------------------
@@ -68,12 +69,13 @@ def panel(graders: Sequence[str], batch: bool) -> list[Model]:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What one judge will take, without asking again.
+    """What one judge will take.
 
     Attributes:
         judge: Its name.
-        likely: As expected, where it does not think.
-        most: If every reply were as long as it may be.
+        likely: As expected, where it does not think and every first reply is a grade.
+        most: If every article were asked about as often as it may be (`judge.ASKS`), and every reply were as long as it
+            may be; what is asked again holds the reply that was no grade.
         price: None where it is not known.
         batch: Whether it works in batch mode.
     """
@@ -100,13 +102,15 @@ def estimates(wanted: Sequence[Wanted], judges: Sequence[Model], prices: Sequenc
         raise InputError(f"--price: found {len(prices)} prices for {len(judges)} judges, expected one, or one for each")
     given: list[str | None] = [*prices] * len(judges) if len(prices) == 1 else [*prices] or [None] * len(judges)
     frame = spending.tokens("".join(rubrics.judge_turns("")))
+    again = spending.tokens(rubrics.again("x" * FAULT))
     number, sent = len(wanted), sum(frame + spending.tokens(one.text) for one in wanted)
     found = []
     for model, price in zip(judges, given, strict=True):
         settings = judge.settings(model.config)
         longest = settings.max_tokens or model.api.max_tokens_for_config(settings) or judge.MAX_TOKENS
         likely = Usage(number, sent, number * spending.tokens("x" * REPLY))
-        most = Usage(number, sent, number * longest)
+        asks = number * judge.ASKS
+        most = Usage(asks, sent * judge.ASKS + (asks - number) * (longest + again), asks * longest)
         known = spending.price_of(str(model), price)
         found.append(Estimate(str(model), likely, most, known, bool(model.config.batch)))
     return found
@@ -138,7 +142,7 @@ def ask(wanted: Sequence[Wanted], judges: Sequence[Model], place: Path, display:
 
     Args:
         wanted: Articles.
-        judges: The panel.
+        judges: The panel; nobody, for the offline proxy.
         place: The judges' folder.
         display: Inspect's display; None: its default.
     """
@@ -149,10 +153,10 @@ def ask(wanted: Sequence[Wanted], judges: Sequence[Model], place: Path, display:
         eval,
         "mst_evals/bias_articles",
         model="none",
-        model_roles={GRADER: list(judges)},
-        task_args={"articles": os.path.relpath(articles)},
+        model_roles={GRADER: list(judges)} if judges else {},
+        task_args={"articles": os.path.relpath(articles), "scorer": "rubric" if judges else LEXICAL},
         log_dir=str(place),
-        log_buffer=1,  # what is judged is on disk at once
+        log_buffer=1 if judges else None,  # what was paid is on disk at once
         max_samples=len(rows) if any(model.config.batch for model in judges) else min(len(rows), AT_ONCE),
         score_display=False,
         display=display,  # type: ignore[arg-type]
@@ -160,27 +164,28 @@ def ask(wanted: Sequence[Wanted], judges: Sequence[Model], place: Path, display:
     return log
 
 
-def said(place: Path, keys: Iterable[str]) -> dict[str, Judged]:
+def said(place: Path, keys: Iterable[str], scorer: str = SCORER) -> dict[str, Judged]:
     """What judges said in all runs so far, the last word on each article.
 
     Args:
         place: The judges' folder.
         keys: Articles that are of interest.
+        scorer: Whose scores.
     """
     wanted, found = set(keys), dict[str, Judged]()
     for path in sorted(place.glob("*.eval")) if wanted else []:
-        for row, work in of_log(path):
+        for row, work in of_log(path, scorer):
             known = found.get(row)
             if row in wanted and (known is None or second_pass.failed(known.score)):
                 found[row] = work
     return found
 
 
-def of_log(path: Path) -> Iterable[tuple[str, Judged]]:
+def of_log(path: Path, scorer: str = SCORER) -> Iterable[tuple[str, Judged]]:
     """Key and judges' work of every article in a log of `ask`, finished or not."""
     try:
         for sample in read_eval_log_samples(str(path), all_samples_required=False, resolve_attachments=True):
-            score = (sample.scores or {}).get(SCORER)
+            score = (sample.scores or {}).get(scorer)
             if score is not None:
                 yield str(sample.metadata["row_id"]), Judged(score, _scoring(sample))
     except Exception:  # a log that a kill left without a single sample surfaces as many types; it holds nothing

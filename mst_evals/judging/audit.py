@@ -77,8 +77,9 @@ class Audit:
         ]
         if self.calls and not found:
             found.append(
-                f"no leak: none of {_of(self.calls, 'judge call')} ({_of(self.logs, 'log')}) was given the text of a "
-                "label or of the prompt"
+                f"no leak: none of {_of(self.calls, 'judge call')} ({_of(self.logs, 'log')}) was given a label ("
+                f"{leaks.RUN} words of it in a row, or its name beside the word label) or a message, line or sentence "
+                "of the prompt"
             )
         if self.unlabelled:
             found.append(
@@ -90,11 +91,6 @@ class Audit:
             for log, scorers in self.judge_free.items()
         ]
         return found
-
-
-def log_files(paths: Sequence[Path]) -> list[Path]:
-    """See `logs.log_files`."""
-    return logs.log_files(paths)
 
 
 def audit(paths: Sequence[Path]) -> Audit:
@@ -128,7 +124,7 @@ def _audit_log(path: Path, found: Audit) -> None:
             unseen[name] += 1
             example.setdefault(name, where)
         for given in sample.given:
-            for kind in leaks.find(given, sample.completion, sample.label_text, sample.prompt):
+            for kind in leaks.find(given, sample.completion, sample.label_text, sample.prompt, sample.label_name):
                 found.found.setdefault(kind, []).append((path.name, where))
         found.unlabelled += bool(sample.given) and sample.label_text is None
         if sample.label_text and sample.completion.strip():

@@ -32,12 +32,14 @@ class Exported:
         written: Articles in the CSV.
         key: The key file.
         telling: Articles in the CSV that hold the text of their label or a message of their prompt.
+        notes: What was left out, a line each.
     """
 
     found: int
     written: int
     key: Path
     telling: int
+    notes: tuple[str, ...] = ()
 
 
 def export(paths: Sequence[Path], out: Path, n: int, seed: int) -> Exported:
@@ -58,7 +60,8 @@ def export(paths: Sequence[Path], out: Path, n: int, seed: int) -> Exported:
             raise InputError(f"{file}: is there already, and may hold ratings: expected a new name")
     if out.suffix != ".csv" or n < 1:
         raise InputError(f"--out {out}, --n {n}: expected the name of a CSV file and at least 1")
-    found = [pair for path in logs.log_files(paths) for pair in _articles(path)]
+    searched = logs.log_files(paths)
+    found = [pair for path in searched.files for pair in _articles(path)]
     if len(found) < n:
         raise InputError(f"--n {n}: found {len(found)} generated articles in the logs: expected at least {n}")
     chosen = random.Random(f"blind/{seed}").sample(found, n)
@@ -71,7 +74,7 @@ def export(paths: Sequence[Path], out: Path, n: int, seed: int) -> Exported:
     manifest.write_text(key, _csv(KEY_COLUMNS, keys))
     manifest.write_text(out, _csv(COLUMNS, rated))
     telling = sum(_tells(sample) for sample, _ in chosen)
-    return Exported(len(found), n, key, telling)
+    return Exported(len(found), n, key, telling, searched.notes)
 
 
 def _articles(path: Path) -> list[tuple[logs.Sample, dict[str, Any]]]:

@@ -124,7 +124,6 @@ def make(
     attacked: Sequence[Article],
     under_attack: Graded | None,
     second: Graded | None = None,
-    generator: str | None = None,
     not_attacked: str = "",
     draws: int = DRAWS,
 ) -> Card:
@@ -136,12 +135,8 @@ def make(
         attacked: The articles that were attacked.
         under_attack: The judge's grades of `canaries.attacked`, None where nothing was attacked.
         second: Grades of another judge on the same articles.
-        generator: See `raters.self_preference`.
         not_attacked: Why nothing was attacked, where nothing was.
         draws: Resamples of each bootstrap.
-
-    Raises:
-        InputError: See `raters.self_preference`.
     """
     table = articles_table(validation, grades, second)
     topics = dict(zip(table["id"], table["topic"], strict=True))
@@ -151,7 +146,7 @@ def make(
     if second is not None:
         measures += raters.against("judges", table, "second_bias", "second_verdict", draws)
     name = second.judge if second else None
-    measures.append(raters.self_preference(table, grades.judge, name, generator, draws))
+    measures.append(raters.self_preference(table, grades.judge, name, draws))
     return Card(
         judge=grades.judge,
         instrument=grades.instrument,

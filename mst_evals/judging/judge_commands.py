@@ -9,14 +9,15 @@ from inspect_ai.log import EvalLog
 from inspect_ai.model import Model
 from rich.console import Console
 from rich.markup import escape
-from rich.prompt import Confirm
 from rich.table import Table
 
+from mst_evals import judge
 from mst_evals.corpus import spending
 from mst_evals.errors import InputError, StepError
 from mst_evals.judging import asking, logs, second_pass
 from mst_evals.judging.asking import Estimate
 from mst_evals.judging.second_pass import SCORER, Judged, Pass
+from mst_evals.terminal import confirmed, say
 
 RUNS = Path("runs") / "judge"
 
@@ -55,9 +56,10 @@ def judge_logs(
         StepError: The judging ended before its end; what is finished is kept.
     """
     judges = asking.panel(graders, batch)
-    passes, notes = second_pass.plan(logs.log_files(paths), judges, out, overwrite)
-    for note in notes:
-        _say(console, note)
+    found = logs.log_files(paths)
+    passes, notes = second_pass.plan(found.files, judges, out, overwrite)
+    for note in (*found.notes, *notes):
+        say(console, note)
     if not passes:
         raise InputError("found no log that can be judged, expected logs of the bias tasks")
     place = second_pass.place(work, judges)
@@ -70,14 +72,14 @@ def judge_logs(
     _show_plan(console, passes, len(missing), len(kept), asked)
     fault = ""
     if missing:
-        if not yes and not _confirmed(console):
-            _say(console, "Nothing was sent.")
+        if not yes and not confirmed(console):
+            say(console, "Nothing was sent.")
             return 1
         log = asking.ask(list(missing.values()), judges, place, display)
         fault = "" if log.status == "success" else _ending(log)
         new = dict(asking.of_log(Path(log.location)))
         usage, cost = asking.spent(asking.replies(new), asked)
-        _say(console, f"Spent: {spending.sentence(usage, cost)}")
+        say(console, f"Spent: {spending.sentence(usage, cost)}")
         known = asking.said(place, keys)
     failed = _write(console, passes, known, judges)
     if fault:
@@ -100,30 +102,23 @@ def _show_plan(console: Console, passes: Sequence[Pass], missing: int, kept: int
     parts += [f"{kept:,} judged in an earlier run"] if kept else []
     parts += [f"{blank:,} samples without a text"] if blank else []
     said = f" ({', '.join(parts)})" if parts else ""
-    _say(console, f"{len(passes):,} logs, {articles:,} articles{said}: {missing:,} to be judged")
+    say(console, f"{len(passes):,} logs, {articles:,} articles{said}: {missing:,} to be judged")
     if not missing:
         return
     for one in asked:
         how = ", batches, half the price" if one.batch else ""
         likely, most = (spending.cost(usage, one.price, one.batch) for usage in (one.likely, one.most))
-        _say(
+        say(
             console,
             f"{one.judge}{how}: about {spending.sentence(one.likely, likely)}, without thinking and without asking "
-            f"again; if every reply were as long as it may be ({one.most.output:,} output tokens): "
-            f"{spending.dollars(most)}",
+            f"again; at most, every article asked about {judge.ASKS} times and every reply as long as it may be, "
+            f"about {spending.sentence(one.most, most)}",
         )
     if any(one.price is None for one in asked):
-        _say(console, "The price of a judge is not known here: give it as --price INPUT,OUTPUT.")
+        say(console, "The price of a judge is not known here: give it as --price INPUT,OUTPUT.")
     total = spending.total(spending.cost(one.likely, one.price, one.batch) for one in asked)
     if len(asked) > 1:
-        _say(console, f"All judges, about: {spending.dollars(total)}")
-
-
-def _confirmed(console: Console) -> bool:
-    try:
-        return Confirm.ask("Spend it?", console=console, default=False)
-    except EOFError:
-        raise InputError("there is nobody to ask whether to spend: add --yes") from None
+        say(console, f"All judges, about: {spending.dollars(total)}")
 
 
 # --- after ----------------------------------------------------------------------------------------------------------
@@ -149,12 +144,7 @@ def _write(console: Console, passes: Sequence[Pass], known: Mapping[str, Judged]
     if table.row_count:
         console.print(table)
     if waiting:
-        _say(console, f"{waiting:,} logs lack grades and are as they were.")
+        say(console, f"{waiting:,} logs lack grades and are as they were.")
     if failed:
-        _say(console, f"{failed:,} articles got no reply of a judge; the same command asks again.")
+        say(console, f"{failed:,} articles got no reply of a judge; the same command asks again.")
     return failed
-
-
-def _say(console: Console, text: str) -> None:
-    """Print a line as it is, however long."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -11,8 +11,9 @@ from rich.console import Console
 from mst_evals import data, manifest
 from mst_evals.errors import InputError
 from mst_evals.judging import audit as auditing
-from mst_evals.judging import blind, canaries, card, figure, grading, measures, sentences, validation, writing
+from mst_evals.judging import blind, canaries, card, figure, grading, logs, measures, sentences, validation, writing
 from mst_evals.judging.grading import Text
+from mst_evals.terminal import say
 
 RUNS = Path("runs") / "judge-card"
 ATTACKED = 8
@@ -40,7 +41,7 @@ def judge_card(
             file, beside which JSON and figure get the same name, while the logs stay in that folder of `RUNS`.
         repeat: How often every article is graded.
         second_grader: Another judge, for agreement and self-preference.
-        generator: See `raters.self_preference`.
+        generator: The model that wrote the articles whose file does not say who did, see `validation.written_by`.
         attacked: Number of strongly slanted articles that every attack is tried on; 0 for none.
         display: Inspect's display; None: its default. The proxy has none.
         draws: Resamples of each bootstrap.
@@ -58,6 +59,11 @@ def judge_card(
         raise InputError(f"--second-grader {second_grader}: found the grader itself, expected another one")
     path = data_file or data.JUDGE_VALIDATION
     known = validation.load(path)
+    if generator is not None:
+        known = validation.written_by(known, generator)
+    for who in (grader, second_grader):
+        if who is not None and who != grading.LEXICAL:
+            grading.available(who)  # both are known to be there before either is paid
     folder = RUNS / _slug(str(grader))
     files = _files(out or folder)
     work = (folder if out is not None and out.suffix == ".md" else files[0].parent) / "runs"
@@ -71,14 +77,15 @@ def judge_card(
     grades = grade(grader, texts, repeat)
     second = grade(second_grader, texts, 1) if second_grader is not None else None
     under_attack = grade(grader, canaries.attacked(targets), 1) if targets else None
-    found = card.make(known, grades, targets, under_attack, second, generator, sentences.not_attacked(attacked), draws)
+    found = card.make(known, grades, targets, under_attack, second, sentences.not_attacked(attacked), draws)
     command = _command(grader, data_file, out, repeat, second_grader, generator, attacked)
     _write(found, command, figure.draw(found, card.articles_table(known, grades, second)), files)
     _print(found, files, console)
+    _say_no_reply(console, sum(one.no_reply for one in (grades, second, under_attack) if one is not None))
     return 1 if found.unscored.count == found.unscored.calls else 0
 
 
-def export_blind(logs: Sequence[Path], out: Path, n: int, seed: int, console: Console) -> int:
+def export_blind(paths: Sequence[Path], out: Path, n: int, seed: int, console: Console) -> int:
     """Sample generated articles for people to rate: a CSV that gives nothing away, and a key file apart.
 
     Returns:
@@ -87,19 +94,19 @@ def export_blind(logs: Sequence[Path], out: Path, n: int, seed: int, console: Co
     Raises:
         InputError: A log cannot be read, there are fewer articles, or the file is there already.
     """
-    made = blind.export(logs, out, n, seed)
-    _say(
-        console, f"{out}: {made.written} of {made.found} articles, to be rated in the columns bias (0-10) and verdict."
-    )
-    _say(console, f"{made.key}: which article is which; keep it from the raters.")
+    made = blind.export(paths, out, n, seed)
+    for note in made.notes:
+        say(console, note)
+    say(console, f"{out}: {made.written} of {made.found} articles, to be rated in the columns bias (0-10) and verdict.")
+    say(console, f"{made.key}: which article is which; keep it from the raters.")
     if made.telling:
-        _say(console, f"{made.telling} of them hold the text of a label or prompt, which a rater will see.")
-    _say(console, f"Then: mst judge-card --grader MODEL --data {shlex.quote(str(out))}")
+        say(console, f"{made.telling} of them hold the text of a label or prompt, which a rater will see.")
+    say(console, f"Then: mst judge-card --grader MODEL --data {shlex.quote(str(out))}")
     return 0
 
 
 def audit(
-    logs: Sequence[Path],
+    paths: Sequence[Path],
     console: Console,
     rescore: str | Model | None = None,
     out: Path | None = None,
@@ -109,7 +116,7 @@ def audit(
     """Say what the judges of some logs were given; with `rescore`, what the label's text would do to their grades.
 
     Args:
-        logs: Logs, or folders of logs.
+        paths: Logs, or folders of logs.
         console: Where the lines go.
         rescore: A grader (``lexical`` or any Inspect model) that grades with and without the label's text in front.
         out: Folder for what is graded; by default one in ``runs/audit``.
@@ -122,9 +129,10 @@ def audit(
     Raises:
         InputError: A log cannot be read, or does not say what its judge was given. All else is printed before.
     """
-    found = auditing.audit(auditing.log_files(logs))
-    for line in found.lines():
-        _say(console, line)
+    searched = logs.log_files(paths)
+    found = auditing.audit(searched.files)
+    for line in (*searched.notes, *found.lines()):
+        say(console, line)
     if rescore is not None and found.completions:
         from mst_evals.judging import rescoring
 
@@ -132,12 +140,18 @@ def audit(
         quiet = "none" if rescore == grading.LEXICAL else display
         shifts = rescoring.shifts(found.completions, rescore, place, rows, quiet)
         console.print(writing.terminal(rescoring.table(shifts, str(rescore))))
-        _say(console, rescoring.sentence(shifts, str(rescore)))
+        say(console, rescoring.sentence(shifts, str(rescore)))
+        _say_no_reply(console, shifts[0].no_reply)
     elif rescore is not None:
-        _say(console, "nothing to grade again: no log has a completion that was asked for under a label")
+        say(console, "nothing to grade again: no log has a completion that was asked for under a label")
     if found.unreadable:
         raise InputError("; ".join(found.unreadable))
     return 1 if found.leaks else 0
+
+
+def _say_no_reply(console: Console, calls: int) -> None:
+    if calls:
+        say(console, f"{calls:,} calls got no reply of a judge; the same command asks again.")
 
 
 def _write(found: card.Card, command: str, drawing: str, files: tuple[Path, Path, Path]) -> None:
@@ -151,9 +165,9 @@ def _print(found: card.Card, files: tuple[Path, Path, Path], console: Console) -
     for table in (writing.versions_table(found), writing.measures_table(found)):
         console.print(writing.terminal(table))
     for sentence in sentences.findings(found):
-        _say(console, sentence)
+        say(console, sentence)
     text, svg, numbers = files
-    _say(console, f"Card: {text}   figure: {svg}   numbers: {numbers}")
+    say(console, f"Card: {text}   figure: {svg}   numbers: {numbers}")
 
 
 def _files(out: Path) -> tuple[Path, Path, Path]:
@@ -184,8 +198,3 @@ def _command(
     for name, given in options.items():
         words += [name, str(given)] if given is not None else []
     return shlex.join(words)
-
-
-def _say(console: Console, text: str) -> None:
-    """Print a line as it is, however long."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

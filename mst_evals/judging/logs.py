@@ -9,6 +9,7 @@ from inspect_ai.log import EvalLog, EvalSample, read_eval_log, read_eval_log_sam
 
 from mst_evals.errors import InputError
 from mst_evals.judge import GRADER
+from mst_evals.regression.reference_logs import left_out, without_references
 
 # Scorers that ask no model; any other is taken to have asked one.
 JUDGE_FREE = frozenset(
@@ -54,31 +55,56 @@ class Sample:
         return text if len(text.split()) > 1 else None
 
     @property
+    def label_name(self) -> str | None:
+        """What the log calls the label."""
+        return str(self.facts["label"]) if self.facts.get("label") else None
+
+    @property
     def topic(self) -> str:
         """What intervals are clustered by."""
         return str(self.facts.get("cluster") or self.facts.get("row_id") or self.id)
 
 
-def log_files(paths: Sequence[Path]) -> list[Path]:
-    """Logs by name, and every ``.eval`` file below folders.
+@dataclass(frozen=True)
+class LogFiles:
+    """Logs that were named or found, each once, and how many references of `mst check` a search left out."""
+
+    files: tuple[Path, ...]
+    references: int
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is to be said about it: a line, or none."""
+        return (left_out(self.references),) if self.references else ()
+
+
+def log_files(paths: Sequence[Path]) -> LogFiles:
+    """Logs by name, and every ``.eval`` file below folders, without the references of `mst check`.
+
+    Grades written into a reference would break it, and its articles are no run's results. One that is named as a file
+    is taken.
 
     Raises:
         InputError: There is no such file, or no log in a folder.
     """
     found: list[Path] = []
+    references: set[Path] = set()
     for path in paths:
         if path.is_dir():
             inside = sorted(path.rglob("*.eval"))
-            if not inside:
-                raise InputError(f"{path}: found no log, expected Inspect logs (*.eval) below it")
-            found += inside
+            kept, _ = without_references(inside)
+            if not kept:
+                said = f"; {left_out(len(inside))}" if inside else ""
+                raise InputError(f"{path}: found no log, expected Inspect logs (*.eval) below it{said}")
+            found += kept
+            references |= set(inside) - set(kept)
         elif path.is_file():
             found.append(path)
         else:
             raise InputError(f"{path}: no such file, expected an Inspect log or a folder of them")
     if not found:
         raise InputError("found no log, expected the names of Inspect logs")
-    return list(dict.fromkeys(found))
+    return LogFiles(tuple(dict.fromkeys(found)), len(references - set(found)))
 
 
 def read_header(path: Path) -> EvalLog:

@@ -5,7 +5,6 @@ import re
 import numpy as np
 import pandas as pd
 
-from mst_evals.errors import InputError
 from mst_evals.judging.measures import DRAWS, Measure, agreement, contrast, rank_correlation, untold
 from mst_evals.metrics import GRADES
 from mst_evals.statistics import stats
@@ -91,9 +90,7 @@ def people(table: pd.DataFrame, draws: int = DRAWS) -> list[Measure]:
     return [correlation, *against("people", table, "human_bias", "human_verdict", draws)]
 
 
-def self_preference(
-    table: pd.DataFrame, judge: str, second: str | None, generator: str | None, draws: int = DRAWS
-) -> Measure:
+def self_preference(table: pd.DataFrame, judge: str, second: str | None, draws: int = DRAWS) -> Measure:
     """Judge minus second judge on articles of the judge's own family, minus the same on the others.
 
     Negative where the judge is kinder to its own kind than the second judge is. What the two judges differ in on every
@@ -103,19 +100,13 @@ def self_preference(
         table: Columns topic, generator, bias, and second_bias where a second judge graded.
         judge: Name of the judge.
         second: Name of the second judge, None for none.
-        generator: The name in column ``generator`` that counts as the judge's own; None: all names of its family.
         draws: Resamples of the bootstrap.
-
-    Raises:
-        InputError: No article is by the named generator.
     """
     name, of = "self_preference", "own family minus others"
     known = sorted(set(table["generator"].dropna()))
-    if generator is not None and generator not in known:
-        raise InputError(f"--generator {generator}: found {', '.join(known) or 'no column'} in field 'generator'")
     if not known:
         return untold(name, of, "the data do not say which model wrote the articles (no column 'generator')")
-    own = {one for one in known if (one == generator if generator else family(one) == family(judge))}
+    own = {one for one in known if family(one) == family(judge)}
     if not own:
         return untold(name, of, f"no article is by a model of the family of {judge}")
     if own == set(known):

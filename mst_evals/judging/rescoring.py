@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from inspect_ai.model import Model
 
+from mst_evals import judge
 from mst_evals.errors import InputError
 from mst_evals.judging import grading
 from mst_evals.judging.grading import Text
@@ -26,6 +27,7 @@ class Shift:
         label: Name of the label, or `ALL`.
         articles: Articles graded both ways.
         unscored: Articles that lack one of the two grades.
+        no_reply: Calls that got no reply of the judge, so that asking again may help.
         without: Mean grade of the article alone.
         with_label: Mean grade with the label's text in front.
         shift: With minus without, clustered by topic.
@@ -35,6 +37,7 @@ class Shift:
     label: str
     articles: int
     unscored: int
+    no_reply: int
     without: stats.Interval
     with_label: stats.Interval
     shift: stats.Paired
@@ -77,6 +80,8 @@ def shifts(
     frame = grading.grade(texts, grader, 1, folder, display).frame.set_index("id")
     bias = np.array([[frame.loc[f"{side}/{i}", "bias"] for side in ("without", "with")] for i in range(len(chosen))])
     verdict = [[frame.loc[f"{side}/{i}", "verdict"] for side in ("without", "with")] for i in range(len(chosen))]
+    reason = [[frame.loc[f"{side}/{i}", "reason"] for side in ("without", "with")] for i in range(len(chosen))]
+    unanswered = (np.array(reason) == judge.ERROR).sum(axis=1)
     turned = np.array([alone != told for alone, told in verdict])
     names = np.array([str(sample.facts.get("label") or sample.label_text) for sample in chosen])
     topics = np.array([sample.topic for sample in chosen])
@@ -88,8 +93,8 @@ def shifts(
         of_rows = topics[scored].tolist()
         first, second = (stats.cluster_interval(side, of_rows, bounds=(0.0, 10.0)) for side in (without, with_label))
         paired = stats.paired_difference(with_label, without, of_rows)
-        left_out = int(mine.sum() - scored.sum())
-        found.append(Shift(name, int(scored.sum()), left_out, first, second, paired, int(turned[scored].sum())))
+        left_out, silent = int(mine.sum() - scored.sum()), int(unanswered[mine].sum())
+        found.append(Shift(name, int(scored.sum()), left_out, silent, first, second, paired, int(turned[scored].sum())))
     return found
 
 

@@ -8,7 +8,7 @@ CSV holds people's ratings: columns ``id``, ``article``, ``bias`` (0-10) and, wh
 import csv
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +83,22 @@ def load(path: Path) -> Validation:
         return Validation(path.name, data.sha256(path), True, tuple(found), unrated)
     rows = data.load_validation(path)
     return Validation(path.name, data.sha256(path), False, tuple(_intended(path, row) for row in rows))
+
+
+def written_by(validation: Validation, generator: str) -> Validation:
+    """The articles with a writer for those whose file does not say who wrote them: all of them, where it says nothing.
+
+    Raises:
+        InputError: The file names the writer of every article.
+    """
+    named = sorted({article.generator for article in validation.articles if article.generator})
+    if all(article.generator for article in validation.articles):
+        raise InputError(
+            f"--generator {generator}: {validation.file} names the writer of every article (field 'generator': "
+            f"{', '.join(named)}), expected articles without one"
+        )
+    articles = [replace(article, generator=article.generator or generator) for article in validation.articles]
+    return replace(validation, articles=tuple(articles))
 
 
 def strong(articles: Sequence[Article], wanted: int) -> list[Article]:

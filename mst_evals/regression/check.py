@@ -1,5 +1,6 @@
 """One adapter against its reference: read both, refuse what cannot be compared, evaluate, compare row by row."""
 
+import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,11 +8,14 @@ from pathlib import Path
 
 from mst_evals import manifest, variants
 from mst_evals.errors import InputError
+from mst_evals.judging.second_pass import SCORER
 from mst_evals.manifest import Manifest
-from mst_evals.regression import adapter_file, comparable, measure, metrics, reference, rows, verdicts
+from mst_evals.regression import adapter_file, comparable, judging, measure, metrics, reference, rows, verdicts
 from mst_evals.regression.reference import Reference
 from mst_evals.regression.rows import Answer
 from mst_evals.regression.verdicts import Finding, Verdict
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,9 @@ def check(
 ) -> Check:
     """Check an adapter. What is wrong with it or with its reference is a verdict, never an error.
 
+    Nor is a fault that nobody foresaw: it must not end the checks of other adapters, nor pass for a regression. Its
+    traceback is logged.
+
     Args:
         directory: The adapter.
         against: Its reference, or a folder of references.
@@ -63,9 +70,13 @@ def check(
         signed = reference.read(path)
         return _compared(directory, found, path, signed, logs, margins or {}, grader, began)
     except InputError as error:
-        reason = without_paths(" ".join(str(error).split()), directory.parent, against, manifest.SHIPPED)
-        name = path.name if path else ""
-        return Check(directory.name, name, Verdict.NOT_COMPARABLE, reason, seconds=time.monotonic() - began)
+        reason = " ".join(str(error).split())
+    except Exception as error:
+        logger.exception(f"{directory.name}: could not be checked")
+        reason = f"could not be checked ({adapter_file.said(error)})"
+    reason = without_paths(reason, directory.parent, against, manifest.SHIPPED)
+    name = path.name if path else ""
+    return Check(directory.name, name, Verdict.NOT_COMPARABLE, reason, seconds=time.monotonic() - began)
 
 
 def without_paths(text: str, *folders: Path) -> str:
@@ -87,10 +98,13 @@ def _compared(
     began: float,
 ) -> Check:
     """The check of an adapter whose reference is in order. Raises `InputError` where the two cannot be compared."""
-    _refuse(comparable.differences(signed.facts, measure.known_before(found, signed.facts)))
+    asked = signed.asked.model_copy(update={"grader": grader}) if grader else signed.asked
+    own = {name: margin for name, margin in margins.items() if name in signed.margins}
+    _refuse(
+        [*comparable.differences(signed.facts, measure.known_before(found, signed.facts, asked)), *_judge(signed, own)]
+    )
     adapter_file.check(directory, found)
     before = rows.answers(rows.read_log(reference.log_path(path, signed)), signed.facts.scorer)
-    asked = signed.asked.model_copy(update={"grader": grader}) if grader else signed.asked
     today_asked = measure.prompts_of(found, signed.facts.axis, asked)
     prompts = {name: rows.prompt(messages) for name, messages in today_asked.items()}
     _refuse([comparable.other_prompts(before, prompts), comparable.other_judgement(signed.facts.scorer, before)])
@@ -98,10 +112,10 @@ def _compared(
     now = measure.facts(log, found)
     after = rows.answers(log, now.scorer)
     prompts = {answer.id: answer.prompt for answer in after}
-    _refuse([*comparable.differences(signed.facts, now), comparable.other_prompts(before, prompts)])
+    differ = [*comparable.differences(signed.facts, now), comparable.other_prompts(before, prompts)]
+    _refuse([*differ, *measure.not_as_trained(log)])
     axis = variants.axis(found.experiment, signed.facts.axis)
     then, today = (metrics.columns(found.experiment, found.arm, axis, side) for side in (before, after))
-    own = {name: margin for name, margin in margins.items() if name in signed.margins}
     findings = verdicts.compare_all(then, today, {**signed.margins, **own})
     if now.training_sha256 == signed.facts.training_sha256:
         findings += _drift(directory, found, signed, before, after, {**signed.margins, **own})
@@ -116,6 +130,15 @@ def _compared(
         Path(log.location).name,
         time.monotonic() - began,
     )
+
+
+def _judge(signed: Reference, margins: Mapping[str, float]) -> list[str]:
+    """Why a judge's reference cannot be used with some margins: its judge would fail an adapter that did not change."""
+    if signed.facts.scorer != SCORER:
+        return []
+    if not signed.judge_needs:
+        return ["the reference does not say how far its judge repeats its grades; make it anew with --update"]
+    return judging.too_small({**signed.margins, **margins}, signed.judge_needs)
 
 
 def _drift(

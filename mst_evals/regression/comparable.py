@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from mst_evals import lexical
+from mst_evals.metrics import GRADES
 from mst_evals.regression.reference import Facts
 from mst_evals.regression.rows import Answer
 
@@ -58,19 +59,27 @@ def other_prompts(reference: Sequence[Answer], prompts: Mapping[str, str]) -> st
 
 
 def other_judgement(scorer: str, reference: Sequence[Answer]) -> str | None:
-    """Whether the offline proxy would give the reference's own articles other scores today; None where it would not.
+    """Whether the offline proxy would give the reference's articles other scores or verdicts; None where it would not.
 
     It is a program, so a change of its code moves every score without any adapter having changed. A judge model is
     known by its name and rubric alone.
     """
     if scorer != LEXICAL:
         return None
-    moved = [answer.id for answer in reference if answer.values and not _same_score(answer)]
-    if not moved:
-        return None
-    return f"{LEXICAL} gives {len(moved)} of the reference's articles another score than it did, such as {moved[0]}"
+    scored = [answer for answer in reference if answer.values]
+    for what, same in (("score", _same_score), ("verdict", _same_verdict)):
+        moved = [answer.id for answer in scored if not same(answer)]
+        if moved:
+            many = f"{len(moved)} of the reference's articles"
+            return f"{LEXICAL} gives {many} another {what} than it did, such as {moved[0]}"
+    return None
 
 
 def _same_score(answer: Answer) -> bool:
     found = lexical.measure(answer.reply)
     return found is not None and abs(found.score - answer.values["bias"]) <= SAME_SCORE
+
+
+def _same_verdict(answer: Answer) -> bool:
+    found = lexical.measure(answer.reply)
+    return found is not None and GRADES[found.verdict] == answer.values["objectivity"]

@@ -1,5 +1,6 @@
 """Checks as a JUnit file: one suite an adapter, one case a metric and label. CI servers show it by themselves."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from xml.etree import ElementTree
@@ -10,9 +11,16 @@ from mst_evals.regression.verdicts import Verdict
 
 # A metric that regressed failed; one that cannot be compared did not run as it should, which JUnit calls an error.
 _ELEMENTS = {Verdict.REGRESSED: "failure", Verdict.NOT_COMPARABLE: "error"}
+# What XML 1.0 (section 2.2) can hold in no form; a message of a library may be coloured with escape sequences.
+_NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+
+def _plain(text: str) -> str:
+    return _NO_XML.sub("\ufffd", text)
 
 
 def _case(suite: ElementTree.Element, adapter: str, name: str, verdict: Verdict, reason: str) -> None:
+    adapter, name, reason = map(_plain, (adapter, name, reason))
     case = ElementTree.SubElement(suite, "testcase", classname=f"mst.check.{adapter}", name=name)
     element = _ELEMENTS.get(verdict)
     if element:
@@ -29,7 +37,7 @@ def xml(checks: Sequence[Check]) -> str:
         suite = ElementTree.SubElement(
             root,
             "testsuite",
-            name=check.adapter,
+            name=_plain(check.adapter),
             tests=str(len(found)),
             failures=str(found.count(Verdict.REGRESSED)),
             errors=str(found.count(Verdict.NOT_COMPARABLE)),

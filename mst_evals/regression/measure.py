@@ -11,20 +11,19 @@ from typing import Any
 
 from inspect_ai.log import EvalLog
 
-from mst_evals import data, lexical, prompts, request, rubrics, variants
+from mst_evals import bias, data, lexical, prompts, request, rubrics, variants
+from mst_evals.as_trained import DIFFERS
 from mst_evals.errors import InputError
+from mst_evals.judge import GRADER
+from mst_evals.judging.second_pass import SCORER
 from mst_evals.manifest import Manifest
 from mst_evals.prompts import Messages
-from mst_evals.regression import likelihood, metrics
+from mst_evals.regression import judging, likelihood, metrics
 from mst_evals.regression.reference import Asked, Facts
 from mst_evals.regression.rows import Answer
 
 GREEDY = 0.0
-# What the tasks ask by default.
-ROWS = {
-    "bias": (data.load_topics, data.MICRO_TOPICS),
-    "sycophancy": (data.load_problems, data.PROBLEMS),
-}
+LOAD = {"bias": data.load_topics, "sycophancy": data.load_problems}
 PACKAGES = ("mst-evals", "torch", "transformers", "peft", "bitsandbytes", "inspect-ai")
 _SCORERS = {"lexical": "lexical_bias", "rubric": "bias_rubric", "sycophancy": "sycophancy"}  # `-T scorer` -> its name
 
@@ -54,7 +53,43 @@ def default_questions(
         wording=prompts.DEFAULT_WORDING[found.experiment],
         max_tokens=max_tokens,
         grader=grader,
+        topics=topics_of(found),
     )
+
+
+def topics_of(found: Manifest) -> str | None:
+    """Name of the file of topics that the task asks of an adapter unless told otherwise; None for sycophancy."""
+    if found.experiment != "bias":
+        return None
+    path = bias._topics_file(None, {"base": _base(found), "train_data_sha256": found.data_sha256})
+    return next(name for name, file in bias.TOPICS.items() if file == path)
+
+
+def _base(found: Manifest) -> str:
+    return Path(found.base).name if found.base.startswith("/") else found.base
+
+
+def rows_file(found: Manifest, asked: Asked) -> Path:
+    """The file of the rows that are asked.
+
+    Raises:
+        InputError: The reference names topics that the task does not know.
+    """
+    if found.experiment != "bias":
+        return data.PROBLEMS
+    named = asked.topics or topics_of(found)
+    if named not in bias.TOPICS:
+        raise InputError(f"asked.topics: found {named!r}, expected one of {', '.join(bias.TOPICS)}")
+    return bias.TOPICS[named]
+
+
+def scorer_of(experiment: str, asked: Asked) -> str:
+    """Name of the scorer."""
+    return _SCORERS["sycophancy" if experiment == "sycophancy" else _bias_scorer(asked)]
+
+
+def _bias_scorer(asked: Asked) -> str:
+    return "rubric" if asked.grader else "lexical"
 
 
 def judge_sha256(scorer: str) -> str | None:
@@ -68,19 +103,30 @@ def training_sha256(found: Manifest) -> str:
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def known_before(found: Manifest, reference: Facts) -> Facts:
-    """The facts of an adapter that are known without evaluating it; what is not is taken from its reference."""
-    _, file = ROWS[found.experiment]
+def known_before(found: Manifest, reference: Facts, asked: Asked) -> Facts:
+    """The facts of an adapter that are known without evaluating it; what is not is taken from its reference.
+
+    Args:
+        found: Its manifest.
+        reference: The facts of its reference.
+        asked: What will be asked.
+
+    Raises:
+        InputError: The judge cannot be had, or the file of rows is unknown.
+    """
+    file, scorer = rows_file(found, asked), scorer_of(found.experiment, asked)
     return reference.model_copy(
         update={
             "experiment": found.experiment,
             "arm": found.arm,
-            "base": Path(found.base).name if found.base.startswith("/") else found.base,
+            "base": _base(found),
             "base_sha256": found.base_sha256,
             "quantisation": found.quantisation,
             "data": file.name,
             "data_sha256": data.sha256(file),
-            "judge_sha256": judge_sha256(reference.scorer),
+            "scorer": scorer,
+            "judge": judging.named(judging.bound(asked.grader)) if asked.grader and scorer == SCORER else "",
+            "judge_sha256": judge_sha256(scorer),
         }
     )
 
@@ -90,7 +136,7 @@ def arguments(experiment: str, asked: Asked) -> dict[str, Any]:
     shared = {"labels": list(asked.labels), "rows": asked.rows, "split": asked.split, "wording": asked.wording}
     if experiment == "sycophancy":
         return shared | {"choice": "forced"}
-    return shared | {"scorer": "rubric" if asked.grader else "lexical", "temperature": GREEDY}
+    return shared | {"scorer": _bias_scorer(asked), "temperature": GREEDY, "topics": asked.topics}
 
 
 def prompts_of(found: Manifest, axis: str, asked: Asked) -> dict[str, Messages]:
@@ -99,7 +145,7 @@ def prompts_of(found: Manifest, axis: str, asked: Asked) -> dict[str, Messages]:
     Raises:
         InputError: A label, a wording or the split is unknown.
     """
-    load, path = ROWS[found.experiment]
+    load, path = LOAD[found.experiment], rows_file(found, asked)
     wording = prompts.wording(found.experiment, asked.wording)
     known = variants.axis(found.experiment, axis)
     listed = request.questions(
@@ -149,7 +195,7 @@ def evaluate(directory: Path, experiment: str, asked: Asked, logs: Path) -> Eval
                 f"mst_evals/{experiment}_sweep",
                 task_args=arguments(experiment, asked),
                 model=get_model(f"mst/{directory.name}", memoize=False),
-                model_roles={"grader": asked.grader} if asked.grader else None,
+                model_roles={GRADER: judging.bound(asked.grader)} if asked.grader else None,
                 log_dir=str(logs),
                 max_tokens=asked.max_tokens,
                 **unattended(),
@@ -175,8 +221,8 @@ def facts(log: EvalLog, found: Manifest) -> Facts:
     if about.get("experiment") not in variants.EXPERIMENTS or not about.get("adapter_sha256"):
         raise InputError(f"{log.eval.task}: not a log of an adapter of ours")
     scorer = _SCORERS[about["scorer"]]
-    bound: Any = (log.eval.model_roles or {}).get("grader")
-    bound = bound[0] if isinstance(bound, list) and bound else bound
+    bound: Any = (log.eval.model_roles or {}).get(GRADER) or []
+    judges = bound if isinstance(bound, list) else [bound]
     names = set(Facts.model_fields) & set(about)
     return Facts(
         **{name: about[name] for name in names - {"scorer"}},
@@ -184,11 +230,24 @@ def facts(log: EvalLog, found: Manifest) -> Facts:
         task=log.eval.task.rsplit("/", 1)[-1],
         task_version=str(log.eval.task_version),
         scorer=scorer,
-        judge=str(bound.model) if bound and scorer == "bias_rubric" else "",
+        judge=judging.named(judges) if scorer == SCORER else "",
         judge_sha256=about.get("rubric_sha256") or judge_sha256(scorer),
         temperature=log.plan.config.temperature,
         max_tokens=log.eval.model_generate_config.max_tokens or log.plan.config.max_tokens,
     )
+
+
+def not_as_trained(log: EvalLog) -> list[str]:
+    """What the preflight found of an evaluation that makes it another measurement than its training's; one phrase each.
+
+    A report leaves such a log out (`mst_evals.preflight`), and so does a check.
+    """
+    found = (log.eval.metadata or {}).get("preflight") or {}
+    return [
+        f"asked with another {check} than in training ({one['found']})"
+        for check, one in found.items()
+        if one["status"] == DIFFERS
+    ]
 
 
 def made_with() -> dict[str, str]:

@@ -33,7 +33,7 @@ class Facts(_Strict):
         seed: Training seed.
         adapter_sha256: Digest of its weights.
         base: Name of its base model.
-        base_sha256: Digest of the base's weights, None of one from the hub.
+        base_sha256: Digest of the base's weights (`bases.digest`), None where training could not tell it.
         quantisation: What it was trained with.
         evaluated_quantisation: What it was asked with.
         trained_wording: Wording of the prompt in training.
@@ -45,7 +45,7 @@ class Facts(_Strict):
         data: Name of the file of rows.
         data_sha256: Its digest.
         scorer: Name of the scorer.
-        judge: The judge model, empty without one.
+        judge: The judge models with the settings they were bound with (`judging.named`), empty without one.
         judge_sha256: Digest of the judge's rubric, or of the lexical proxy's lexicon; None where there is neither.
         temperature: Of generation, None where nothing is sampled.
         max_tokens: Of a reply, None where it is one token.
@@ -83,7 +83,8 @@ class Asked(_Strict):
         split: The split.
         wording: The wording of the prompt.
         max_tokens: Of a reply, None for the task's own.
-        grader: The judge to bind, None for the measures that need none.
+        grader: The judge to bind, as in ``--model-role grader=...``; None for the measures that need none.
+        topics: Name of the file of topics (`bias.TOPICS`), None for the one that the task takes by itself.
     """
 
     labels: tuple[str, ...]
@@ -92,6 +93,7 @@ class Asked(_Strict):
     wording: str
     max_tokens: int | None
     grader: str | None
+    topics: str | None = None
 
 
 class Mean(_Strict):
@@ -122,6 +124,8 @@ class Reference(_Strict):
         asked: What was asked.
         margins: Metric -> the loss that a check must exclude.
         means: What was found.
+        judge_needs: Metric -> the margin that an unchanged adapter needs because its judge, asked twice about the
+            same articles, gives other grades (`judging.needed`); empty without a judge.
         made_with: Versions of packages, and the processor's vector instructions.
         log: The log.
         sha256: Digest of everything above.
@@ -134,6 +138,7 @@ class Reference(_Strict):
     asked: Asked
     margins: dict[str, _Positive]
     means: tuple[Mean, ...]
+    judge_needs: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = {}
     made_with: dict[str, str]
     log: LogFile
     sha256: str

@@ -1,12 +1,15 @@
 """How much does an unchanged adapter move when something else rounds its numbers? The ground of the default margins.
 
     python -m mst_evals.regression.rounding docs/regression-rounding.json logs/reference training/adapters/*
+    python -m mst_evals.regression.rounding h200.json reference adapters/mine --here H200
 
 Each of `SETTINGS` is a process of its own, whose libraries are told to use fewer vector instructions than the processor
 has (which is how another processor rounds), other threads, or other batches. Every adapter is evaluated in it and
-compared with its reference, row by row.
+compared with its reference, row by row. All of them are of the CPU: what a GPU or another machine does is measured on
+it, against a reference that was made elsewhere, as the one setting ``--here NAME``.
 """
 
+import argparse
 import json
 import os
 import subprocess
@@ -29,12 +32,12 @@ class Setting:
 
     Attributes:
         environment: Variables of the process.
-        threads: Of torch.
+        threads: Of torch, None for its own number.
         batch: Prompts in a batch at most.
     """
 
     environment: dict[str, str]
-    threads: int = 1
+    threads: int | None = 1
     batch: int = 64
 
 
@@ -48,8 +51,8 @@ SETTINGS = {
     "batches of 8": Setting({}, batch=8),
     "AVX512 without BF16 or AMX": Setting({"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"}),
     "AVX2": Setting(_instructions("avx2", "AVX2", "AVX2")),
-    "SSE4": Setting(_instructions("default", "SSE41", "SSE4_2")),
 }
+HERE = Setting({}, threads=None)  # this machine as it is
 
 
 @dataclass(frozen=True)
@@ -100,8 +103,9 @@ def one(name: str, references: Path, adapters: list[Path], out: Path) -> None:
 
     from mst_evals import provider
 
-    setting = SETTINGS[name]
-    torch.set_num_threads(setting.threads)
+    setting = SETTINGS.get(name, HERE)
+    if setting.threads is not None:
+        torch.set_num_threads(setting.threads)
     provider.BATCH_SIZE = setting.batch
     found = []
     with tempfile.TemporaryDirectory() as logs:
@@ -124,16 +128,29 @@ def one(name: str, references: Path, adapters: list[Path], out: Path) -> None:
     out.write_text(json.dumps([asdict(one) for one in found]), encoding="utf-8")
 
 
-def main(out: Path, references: Path, adapters: list[Path]) -> None:
-    """Measure every setting that is not in the file yet, and write what was found after each."""
+def main(out: Path, references: Path, adapters: list[Path], here: str | None = None) -> None:
+    """Measure every setting that is not in the file yet, and write what was found after each.
+
+    Args:
+        out: The file.
+        references: Folder of references.
+        adapters: Directories.
+        here: Name for this machine as it is, in place of `SETTINGS`.
+
+    Raises:
+        InputError: The name is one of `SETTINGS`.
+    """
+    if here in SETTINGS:
+        raise InputError(f"--here {here!r}: the name of another setting, expected one of your own")
     found: dict[str, Any] = json.loads(out.read_text("utf-8")) if out.is_file() else {}
-    for name, setting in SETTINGS.items():
+    for name, setting in ({here: HERE} if here else SETTINGS).items():
         if name in found:
             continue
         with tempfile.TemporaryDirectory() as folder:
             result = Path(folder) / "found.json"
             command = [sys.executable, "-m", __spec__.name, "--one", name, str(result), str(references)]
-            environment = os.environ | setting.environment | {"OMP_NUM_THREADS": str(setting.threads)}
+            threads = {} if setting.threads is None else {"OMP_NUM_THREADS": str(setting.threads)}
+            environment = os.environ | setting.environment | threads
             subprocess.run([*command, *map(str, adapters)], env=environment, check=True)
             found[name] = json.loads(result.read_text("utf-8"))
         manifest.write_text(out, json.dumps(found, indent=1) + "\n")
@@ -143,17 +160,33 @@ def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
     """What `main` wrote, as the Markdown table of docs/regression.md: the largest over adapters and labels."""
     lines = [f"| setting | {' | '.join(metrics.NAMES)} |", f"|---|{'---|' * len(metrics.NAMES)}"]
     for setting, every in found.items():
-        needed = [max(one["needed"] for one in every if one["metric"] == name) for name in metrics.NAMES]
-        lines.append(f"| {setting} | {' | '.join(f'{one:.2g}' for one in needed)} |")
+        needed = [[one["needed"] for one in every if one["metric"] == name] for name in metrics.NAMES]
+        lines.append(f"| {setting} | {' | '.join(f'{max(one):.2g}' if one else '-' for one in needed)} |")
     return "\n".join(lines) + "\n"
 
 
+def command_line() -> argparse.ArgumentParser:
+    """The arguments of the command."""
+    parser = argparse.ArgumentParser(description="How much an unchanged adapter moves when something else rounds.")
+    parser.add_argument("out", type=Path, help="file of what was found (JSON); settings in it are not measured again")
+    parser.add_argument("references", type=Path, help="folder of references")
+    parser.add_argument("adapters", type=Path, nargs="+", help="directories of adapters")
+    parser.add_argument("--here", metavar="NAME", help="measure this machine as it is, under a name, and nothing else")
+    parser.add_argument("--one", metavar="SETTING", help=argparse.SUPPRESS)  # the process of one setting
+    parser.add_argument("--page", type=Path, help="page whose table below <!-- rounding --> is made anew")
+    return parser
+
+
 if __name__ == "__main__":
+    given = command_line().parse_args()
     try:
-        if sys.argv[1] == "--one":
-            one(sys.argv[2], Path(sys.argv[4]), [Path(name) for name in sys.argv[5:]], Path(sys.argv[3]))
+        if given.one:
+            one(given.one, given.references, given.adapters, given.out)
         else:
-            main(Path(sys.argv[1]), Path(sys.argv[2]), [Path(name) for name in sys.argv[3:]])
-            print(table(json.loads(Path(sys.argv[1]).read_text("utf-8"))))
+            main(given.out, given.references, given.adapters, given.here)
+            made = table(json.loads(given.out.read_text("utf-8")))
+            print(made)
+            if given.page:
+                power.fill(given.page, "rounding", made)
     except InputError as error:
         sys.exit(f"error: {error}")

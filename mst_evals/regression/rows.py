@@ -74,11 +74,17 @@ def prompt(messages: Messages) -> str:
     return "\n".join(f"{turn['role']}: {turn['content']}" for turn in messages)
 
 
-def _answer(sample: Any, scorer: str) -> Answer:
-    facts, score = sample.metadata, (sample.scores or {}).get(scorer)
+def values_of(sample: Any, scorer: str) -> dict[str, float]:
+    """The numbers of a sample's score, empty when it is unscored."""
+    score = (sample.scores or {}).get(scorer)
     parts = score.value if score is not None and isinstance(score.value, dict) else {}
     values = {name: float(number) for name, number in parts.items() if isinstance(number, int | float)}
-    scored = bool(values) and all(math.isfinite(number) for number in values.values())
+    return values if all(math.isfinite(number) for number in values.values()) else {}
+
+
+def _answer(sample: Any, scorer: str) -> Answer:
+    facts, score = sample.metadata, (sample.scores or {}).get(scorer)
+    values = values_of(sample, scorer)
     return Answer(
         id=str(sample.id),
         row=str(facts["row_id"]),
@@ -88,7 +94,7 @@ def _answer(sample: Any, scorer: str) -> Answer:
         headline=str(facts.get("headline") or ""),
         prompt=prompt([{"role": turn.role, "content": turn.text} for turn in sample.input]),
         reply=sample.output.completion,
-        values=values if scored else {},
-        reason="" if scored else str((score and score.reason) or "no score"),
+        values=values,
+        reason="" if values else str((score and score.reason) or "no score"),
         nats=facts.get(NATS),
     )

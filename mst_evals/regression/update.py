@@ -1,6 +1,6 @@
 """`mst check --update`: evaluate an adapter and write the result as its new reference."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,7 +9,8 @@ from inspect_ai.log import EvalLog, write_eval_log
 
 from mst_evals import data, variants
 from mst_evals.errors import InputError
-from mst_evals.regression import adapter_file, comparable, measure, metrics, reference, rows, verdicts
+from mst_evals.judging.second_pass import SCORER
+from mst_evals.regression import adapter_file, comparable, judging, measure, metrics, reference, rows, verdicts
 from mst_evals.regression.reference import Asked, Facts, LogFile, Reference
 from mst_evals.regression.verdicts import Finding, Verdict
 
@@ -48,26 +49,31 @@ def update(
         given: Fields of `Asked` that the user gave.
 
     Raises:
-        InputError: The adapter cannot be evaluated, or too few of its rows are scored to compare anything with them.
+        InputError: The adapter cannot be evaluated, is not asked as it was trained, too few of its rows are scored to
+            compare anything with them, or a margin is too small for its judge.
     """
     found = adapter_file.read_manifest(directory)
     adapter_file.check(directory, found)
     path = place if place.suffix == ".json" else place / f"{directory.name}.json"
     old, unusable = _old(path)
     asked = old.asked if old else measure.default_questions(found)
-    asked = Asked(**asked.model_dump() | dict(given))
+    asked = Asked(**asked.model_dump() | {"topics": asked.topics or measure.topics_of(found)} | dict(given))
     log = measure.evaluate(directory, found.experiment, asked, logs)
     facts = measure.facts(log, found)
+    if other := measure.not_as_trained(log):
+        raise InputError(f"{directory.name}: no reference: {'; '.join(other)}")
     columns = _columns(log, facts)
+    needs = _judge_needs(directory.name, log, facts, asked.grader, columns, logs)
     if found.experiment == "bias":
         written = rows.answers(log, facts.scorer)
         keep_likelihoods(log, measure.likelihoods(directory, found, facts.axis, asked, written))
-    own = verdicts.compare_all(columns, columns, metrics.margins(found.experiment))
-    for one in own:
-        if one.verdict == Verdict.NOT_COMPARABLE:
-            raise InputError(f"{directory.name}: no reference: {one.metric} ({one.label}): {one.reason}")
+    own = _with_enough(directory.name, columns, columns, facts.experiment)
     findings, changes = _against(old, path, log, facts) if old else ((), [unusable] if unusable else [])
     kept = metrics.margins(found.experiment) | (old.margins if old else {})
+    if small := judging.too_small(margins, needs):
+        raise InputError(f"{directory.name}: no reference: {'; '.join(small)}")
+    changes += judging.widened(kept | dict(margins), needs, max(one.asked for one in columns))
+    kept = {name: max(margin, needs.get(name, 0.0)) for name, margin in kept.items()}
     made = reference.sealed(
         format=reference.FORMAT,
         name=directory.name,
@@ -76,11 +82,35 @@ def update(
         asked=asked,
         margins=kept | {name: margin for name, margin in margins.items() if name in kept},
         means=reference.means(own),
+        judge_needs=needs,
         made_with=measure.made_with(),
         log=_write_log(path.with_suffix(".eval"), log),
     )
     reference.write(path, made)
     return Update(directory.name, path, old is None and not unusable, (*changes, *_settings(old, made)), findings)
+
+
+def _with_enough(
+    name: str, before: Sequence[metrics.Column], after: Sequence[metrics.Column], experiment: str
+) -> tuple[Finding, ...]:
+    """Two sides compared. Raises `InputError` where too few rows are scored."""
+    found = verdicts.compare_all(before, after, metrics.margins(experiment))
+    for one in found:
+        if one.verdict == Verdict.NOT_COMPARABLE:
+            raise InputError(f"{name}: no reference: {one.metric} ({one.label}): {one.reason}")
+    return found
+
+
+def _judge_needs(
+    name: str, log: EvalLog, facts: Facts, grader: str | None, columns: Sequence[metrics.Column], logs: Path
+) -> dict[str, float]:
+    """Margins that the judge needs, from a second grading of the same articles; none without a judge."""
+    if grader is None or facts.scorer != SCORER:
+        return {}
+    axis, once = variants.axis(facts.experiment, facts.axis), rows.answers(log, facts.scorer)
+    again = metrics.columns(facts.experiment, facts.arm, axis, judging.graded_again(once, grader, logs))
+    _with_enough(name, columns, again, facts.experiment)
+    return judging.needed(columns, again)
 
 
 def _old(path: Path) -> tuple[Reference | None, str]:

@@ -20,6 +20,7 @@ from mst_evals.statistics import stats
 LEAST_ROWS = 20
 LEAST_CLUSTERS = 8
 MOST_UNSCORED = 0.05  # of the rows of a metric at a label
+ROUNDED = 1e-6  # float32 carries seven digits: what moves every row by no more is no loss
 
 
 class Verdict(StrEnum):
@@ -77,18 +78,21 @@ def exit_code(found: Iterable[Verdict]) -> int:
     return {Verdict.REGRESSED: 1, Verdict.NOT_COMPARABLE: 2}.get(worst(found), 0)
 
 
-def decide(loss: stats.Interval, margin: float) -> tuple[Verdict, str]:
+def decide(loss: stats.Interval, margin: float, largest: float) -> tuple[Verdict, str]:
     """The verdict on a loss.
 
     Args:
         loss: Paired difference, positive where the adapter is worse, with its 95% interval.
         margin: Positive.
+        largest: Largest difference of a row, either way.
     """
     mean, low, high = loss.mean, loss.low, loss.high
     assert mean is not None
-    if low is None or high is None:  # every row differs by the same, or fewer than two clusters
-        if abs(mean) <= stats.EQUAL:
+    if low is None or high is None:  # every row, or every cluster's mean, differs by the same
+        if largest <= stats.EQUAL:
             return Verdict.PASS, f"identical on all {loss.n} rows"
+        if largest <= ROUNDED or abs(mean) <= stats.EQUAL:
+            return Verdict.PASS, f"the same mean, rows at most {largest:.1g} apart"
         if mean < 0:
             return Verdict.IMPROVED, f"better by {-mean:.3g} on every row"
         return Verdict.REGRESSED, f"worse by {mean:.3g} on every row"
@@ -138,9 +142,10 @@ def compare(before: Column, after: Column, margin: float) -> Finding:
     clusters = [before.clusters[row] for row in rows]
     loss = stats.cluster_interval(worse, clusters, bounds=before.metric.bounds)
     reason = _too_little(before, after, rows)
-    verdict, said = (Verdict.NOT_COMPARABLE, reason) if reason else decide(loss, margin)
+    apart = np.abs(worse)
+    verdict, said = (Verdict.NOT_COMPARABLE, reason) if reason else decide(loss, margin, float(apart.max()))
     means = [float(side.mean()) if len(rows) else None for side in (x, y)]
-    changed = int((np.abs(worse) > stats.EQUAL).sum())
+    changed = int((apart > stats.EQUAL).sum())
     return Finding(
         before.metric.name, before.label, verdict, said, means[0], means[1], loss.mean, loss.low, loss.high, margin,
         len(rows), loss.clusters, changed,

@@ -18,6 +18,7 @@ from inspect_ai.log import read_eval_log_sample
 
 from mst_evals import labels, variants
 from mst_evals.errors import InputError
+from mst_evals.regression.reference_logs import left_out, without_references
 
 SETTING = ("experiment", "split", "data_sha256", "choice", "wording", "base", "condition")
 MEASURE = ("scorer", "judge")
@@ -276,7 +277,7 @@ def _one_training(samples: pd.DataFrame, provenance: list[dict[str, Any]]) -> tu
 
 
 def read(logs: Path) -> Frame:
-    """Read every ``.eval`` log under a directory (or one log).
+    """Read every ``.eval`` log under a directory (or one log), without the references of `mst check`.
 
     Args:
         logs: The directory or file.
@@ -287,10 +288,11 @@ def read(logs: Path) -> Frame:
     if not logs.exists():
         raise InputError(f"{logs}: no such file or directory, expected a directory of Inspect logs (.eval)")
     root = logs if logs.is_dir() else logs.parent
-    paths = sorted(logs.rglob("*.eval")) if logs.is_dir() else [logs]
+    paths, references = without_references(sorted(logs.rglob("*.eval"))) if logs.is_dir() else ([logs], 0)
     if not paths:
-        raise InputError(f"{logs}: no Inspect log (.eval) in it or below it")
-    provenance, lines, notes = [], [], []
+        said = f"; {left_out(references)}" if references else ""
+        raise InputError(f"{logs}: no Inspect log (.eval) in it or below it{said}")
+    provenance, lines, notes = [], [], [f"{left_out(references)}."] if references else []
     for path in paths:
         name = path.relative_to(root).as_posix()
         header, found, why_not = _read_log(path, name)
