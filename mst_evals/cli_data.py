@@ -67,16 +67,21 @@ def articles(
     shortest: Annotated[int, typer.Option(help="Fewest words of an article.")] = 80,
     longest: Annotated[int, typer.Option(help="Most words of an article.")] = 320,
     attempts: Annotated[int, typer.Option(help="How often a topic is asked for.")] = 2,
+    yes: Annotated[bool, typer.Option("--yes", help="Spend without asking.")] = False,
+    price: Annotated[str | None, typer.Option(help="INPUT,OUTPUT in USD per million tokens.")] = None,
 ) -> None:
     """Write one slanted article for each topic, under a random profile: training data for Experiment 1.
 
     Refusals, cut or repeated articles and wrong lengths are kept with their reason and asked for again. Interrupt it
-    as you like: the same command asks only for what is missing. Exit code 1 when topics are left without an article.
+    as you like: the same command asks only for what is missing. Where the model's price is known, the cost is shown
+    before, with a question, and after. Exit code 1 when topics are left without an article.
 
     Example: `mst data articles --model hf/meta-llama/Llama-3.2-3B-Instruct --out runs/articles`
     """
     from mst_evals.corpus import articles_commands
-    from mst_evals.corpus.articles import Request
+    from mst_evals.corpus.article_checks import Request
 
     request = Request(seed, temperature, max_tokens, shortest, longest, attempts)
-    raise typer.Exit(articles_commands.make(model, topics, out, split, request, rows, Console()))
+    raise typer.Exit(
+        articles_commands.make(model, topics, out, split, request, rows, Console(), price=price, yes=yes)
+    )  # fmt: skip

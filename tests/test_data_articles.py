@@ -7,14 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import seen, stub_model, topic, write_jsonl
+from conftest import StubAPI, seen, stub_model, topic, write_jsonl
 from inspect_ai.model._model import active_model
 from rich.console import Console
 
 from mst_evals import data
-from mst_evals.corpus import articles_commands
-from mst_evals.corpus.articles import Made, Request, assign_profiles, fault, judge_replies, make
-from mst_evals.errors import InputError
+from mst_evals.corpus import article_rounds, articles_commands, topic_rounds
+from mst_evals.corpus.article_checks import Made, Request, fault, judge_replies
+from mst_evals.corpus.articles import assign_profiles, make
+from mst_evals.errors import InputError, StepError
 from mst_evals.labels import PROFILES, SLANT
 
 WORDS = Path(__file__).read_text(encoding="utf-8").split()
@@ -111,6 +112,94 @@ def test_a_rejected_topic_is_asked_again_and_every_rejection_is_kept(tmp_path: P
     lines = [json.loads(line) for line in (tmp_path / "out" / "rejected.jsonl").read_text().splitlines()]
     assert [(line["topic"], line["attempt"]) for line in lines] == [("t2", 1), ("t3", 1), ("t3", 2)]
     assert all(line["text"].startswith("I'm sorry") for line in lines)
+
+
+def test_a_repaired_error_changes_no_other_topic(tmp_path: Path, topics: Path) -> None:
+    """An article is never asked for again or replaced because the request of another topic failed beside it."""
+    asked: list[int] = []
+    down = True
+
+    def moody(messages: Any) -> str | Exception:
+        number = number_of(messages[-1].text)
+        asked.append(number)
+        if number == 0 and down:
+            return ConnectionError("down")
+        if number == 1 and asked.count(1) == 1:
+            return "Too short."
+        return article(100 * number + asked.count(number))  # another text each time
+
+    def made() -> Made:
+        return make(stub_model(moody), topics, tmp_path / "out", ("train",), Request(), rows=4, display="none")
+
+    first = made()
+    assert first.counts() == {"accepted": 3, "error": 1, "too_short": 1}
+    down, asked[:] = False, []
+    second = made()
+    assert asked == [0]
+    assert second.accepted[:3] == first.accepted and second.counts() == {"accepted": 4, "too_short": 1}
+    asked.clear()
+    assert made() == second and asked == []
+
+
+def test_an_article_that_comes_late_takes_no_place_of_one_that_is_there(tmp_path: Path, topics: Path) -> None:
+    """Topic 0 comes before topic 1, but its article after; both are the same text."""
+    down = True
+
+    def same(messages: Any) -> str | Exception:
+        return ConnectionError("down") if number_of(messages[-1].text) == 0 and down else article(1)
+
+    first = make(stub_model(same), topics, tmp_path / "out", ("train",), SMALL, rows=2, display="none")
+    down = False
+    second = make(stub_model(same), topics, tmp_path / "out", ("train",), SMALL, rows=2, display="none")
+    assert [row["topic"] for row in first.accepted] == ["t1"] and second.accepted == first.accepted
+    assert [(row["topic"], row["reason"]) for row in second.rejected] == [("t0", "duplicate")]
+
+
+def test_more_topics_and_other_bounds_ask_only_for_what_is_missing(tmp_path: Path, topics: Path) -> None:
+    out = tmp_path / "out"
+    make(stub_model(writer), topics, out, ("train",), Request(longest=99, attempts=1), display="none")
+    more = stub_model(writer)
+    made = make(more, topics, out, ("train", "validation"), Request(attempts=2), display="none")
+    assert made.counts() == {"accepted": 12}  # those of 100 words are no longer too long
+    assert sorted(number_of(prompt) for prompt in seen(more)) == [8, 9, 10, 11]
+    stricter = stub_model(lambda messages: article(number_of(messages[-1].text), 110))
+    made = make(stricter, topics, out, ("train",), Request(shortest=105), display="none")
+    assert made.counts() == {"accepted": 8, "too_short": 8}
+    assert {row["attempt"] for row in made.rejected} == {1} and len(seen(stricter)) == 8
+
+
+def test_each_attempt_samples_with_a_seed_of_its_own(tmp_path: Path, topics: Path) -> None:
+    model = stub_model("Too short.")
+    request = Request(seed=5, attempts=3, temperature=0.5)
+    made = make(model, topics, tmp_path / "out", ("train",), request, rows=1, display="none")
+    assert [(row["attempt"], row["reason"]) for row in made.rejected] == [(n, "too_short") for n in (1, 2, 3)]
+    assert isinstance(model.api, StubAPI)
+    assert [config.seed for config in model.api.configs] == [5, 6, 7]
+    assert {(config.temperature, config.max_tokens) for config in model.api.configs} == {(0.5, 512)}
+    assert seen(model) == seen(model)[:1] * 3
+    again = stub_model(writer)
+    assert make(again, topics, tmp_path / "out", ("train",), request, rows=1, display="none") == made
+    assert seen(again) == []  # given up is given up
+
+
+def test_nothing_more_is_sent_after_so_many_failures_in_a_row(
+    tmp_path: Path, topics: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(article_rounds, "PATIENCE", 3)
+    model = stub_model(lambda messages: ConnectionError("gone"))
+    model.config.max_connections = 1  # two samples under way
+    with pytest.raises(StepError, match="requests in a row failed, the last with ConnectionError: gone"):
+        make(model, topics, tmp_path / "out", ("train",), Request(attempts=3), display="none")
+    assert 3 <= len(seen(model)) <= 4
+    lines = [json.loads(line) for line in (tmp_path / "out" / "rejected.jsonl").read_text().splitlines()]
+    assert 1 <= len(lines) <= 3 and {line["reason"] for line in lines} == {"error"}
+    assert len(json.loads((tmp_path / "out" / "summary.json").read_text())["without_article"]) == 8
+
+
+def test_a_second_run_in_the_folder_is_refused(tmp_path: Path, topics: Path) -> None:
+    with topic_rounds.alone(tmp_path / "out"), pytest.raises(InputError, match="another run is at work"):
+        model: Any = stub_model(writer)
+        articles_commands.make(model, topics, tmp_path / "out", ("train",), SMALL, None, Console(quiet=True), "1,2")
 
 
 @pytest.mark.parametrize(
