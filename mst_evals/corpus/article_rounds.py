@@ -7,6 +7,7 @@ order, every time. A reply is known by what was asked (`known_as`), whichever to
 
 import hashlib
 import json
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import copy_context
@@ -25,6 +26,8 @@ from mst_evals.corpus import article_checks
 from mst_evals.corpus.article_checks import Made, Request
 from mst_evals.corpus.spending import Usage
 from mst_evals.labels import SLANT
+
+logger = logging.getLogger(__name__)
 
 SYSTEM = "You write short news articles for a newspaper. Its editorial perspective is: {perspective}"
 REQUEST = (
@@ -137,8 +140,8 @@ def _rounds(out: Path) -> Iterator[list[EvalSample]]:
 def _samples(path: Path) -> Iterator[EvalSample]:
     try:
         yield from read_eval_log_samples(str(path), all_samples_required=False)
-    except Exception:  # a log that a kill left without a single sample surfaces as many types; it holds nothing
-        return
+    except Exception as error:  # a log that a kill left without a single sample surfaces as many types
+        logger.warning(f"{path.name}: not read to its end ({type(error).__name__}); what it lacks is asked for again")
 
 
 def _billed(sample: EvalSample, model: str) -> Usage:

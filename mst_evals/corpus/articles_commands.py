@@ -5,7 +5,6 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.prompt import Confirm
 from rich.table import Table
 
 from mst_evals.corpus import article_rounds, articles, spending, topic_rounds
@@ -14,6 +13,7 @@ from mst_evals.corpus.article_rounds import Job, State
 from mst_evals.corpus.spending import Price
 from mst_evals.data import SPLITS
 from mst_evals.errors import InputError, StepError
+from mst_evals.terminal import confirmed, say
 
 MEANING = {
     "accepted": "written to articles.jsonl",
@@ -73,15 +73,15 @@ def make(
     job = articles.plan(model, topics, out, splits, request, rows)
     with topic_rounds.alone(out):
         state = article_rounds.replay(job)
-        if _show_plan(console, job, state, cost) and not yes and not _confirmed(console):
-            _say(console, "Nothing was sent.")
+        if _show_plan(console, job, state, cost) and not yes and not confirmed(console):
+            say(console, "Nothing was sent.")
             return 1
         state, fault, last = articles.work(job, cost, display)
     without = _show_result(console, job, state, cost)
     if fault:
         raise StepError(f"{fault}; what is finished is kept in {out}, the same command goes on")
     if last:
-        _say(console, f"Requests failed, the last with {last}; the same command asks again.")
+        say(console, f"Requests failed, the last with {last}; the same command asks again.")
     return 1 if without else 0
 
 
@@ -91,11 +91,11 @@ def make(
 def _show_plan(console: Console, job: Job, state: State, price: Price | None) -> bool:
     """Say what is to come. Returns whether it is known to cost something."""
     there, likely, most = len(state.made.accepted), *articles.estimate(job, state)
-    _say(console, f"{len(job.topics):,} articles wanted, {there:,} there; model {job.model}")
+    say(console, f"{len(job.topics):,} articles wanted, {there:,} there; model {job.model}")
     _show_spent(console, job, state, price)
     if not likely.requests or (price is None and not job.paid):
         return False
-    _say(
+    say(
         console,
         f"To come, about: {likely.requests:,} requests, {likely.input:,} input and {likely.output:,} output tokens: "
         f"{spending.dollars(spending.cost(likely, price))}, without rejections and thinking; if every topic took all "
@@ -103,15 +103,8 @@ def _show_plan(console: Console, job: Job, state: State, price: Price | None) ->
         f"{spending.dollars(spending.cost(most, price))}",
     )
     if price is None:
-        _say(console, "The price of this model is not known here: give it as --price INPUT,OUTPUT, if it has one.")
+        say(console, "The price of this model is not known here: give it as --price INPUT,OUTPUT, if it has one.")
     return bool(spending.cost(most, price))
-
-
-def _confirmed(console: Console) -> bool:
-    try:
-        return Confirm.ask("Spend it?", console=console, default=False)
-    except EOFError:
-        raise InputError("there is nobody to ask whether to spend: add --yes") from None
 
 
 # --- after ----------------------------------------------------------------------------------------------------------
@@ -127,17 +120,12 @@ def _show_result(console: Console, job: Job, state: State, price: Price | None) 
     console.print(table)
     accepted = len(state.made.accepted)
     without = len(job.topics) - accepted
-    _say(console, f"{job.out / articles.ARTICLES}: {accepted:,} articles; {without:,} topics are left without one.")
-    _say(console, f"Every rejected reply with its reason: {job.out / articles.REJECTED}")
+    say(console, f"{job.out / articles.ARTICLES}: {accepted:,} articles; {without:,} topics are left without one.")
+    say(console, f"Every rejected reply with its reason: {job.out / articles.REJECTED}")
     _show_spent(console, job, state, price)
     return without
 
 
 def _show_spent(console: Console, job: Job, state: State, price: Price | None) -> None:
     if state.usage.requests and (price is not None or job.paid):
-        _say(console, f"Spent: {spending.sentence(state.usage, spending.cost(state.usage, price))}")
-
-
-def _say(console: Console, text: str) -> None:
-    """Print a line as it is, however long."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(console, f"Spent: {spending.sentence(state.usage, spending.cost(state.usage, price))}")

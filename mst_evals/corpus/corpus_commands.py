@@ -8,6 +8,7 @@ from rich.console import Console
 from mst_evals.corpus import checks, lines, repeats
 from mst_evals.corpus.lines import Fault
 from mst_evals.errors import InputError
+from mst_evals.terminal import say
 
 REJECTED = "rejected.jsonl"  # what the making of a data set left out, beside it: no data set
 
@@ -39,16 +40,16 @@ def check(paths: Sequence[Path], console: Console) -> int:
         found += [one for one in inside if one.path.resolve() not in known]
         faults += missing
         for reason in left_out:
-            _say(console, f"left out: {reason}")
+            say(console, f"left out: {reason}")
     faults += [fault for one in found for fault in one.faults]
     faults += repeats.across([(one.path, one.kind, one.sound) for one in found if one.kind is not None])
     for fault in faults:
-        _say(console, str(fault))
+        say(console, str(fault))
     for one in found:
         count = sum(fault.file == one.path for fault in faults)
         kind = one.kind.name if one.kind else "no data set"
         counted = f"{count:,} fault{'s' * (count > 1)}" if count else "no fault"
-        _say(console, f"{one.path}: {kind}, {one.rows:,} rows, {counted}")
+        say(console, f"{one.path}: {kind}, {one.rows:,} rows, {counted}")
     if unreadable:
         raise InputError("; ".join(unreadable))
     return 1 if faults else 0
@@ -79,8 +80,3 @@ def _below(folder: Path) -> tuple[list[checks.Checked], list[Fault], list[str]]:
     if not found and not missing:
         raise InputError(f"{folder}: found no data set, expected JSON-lines files (*.jsonl) below it")
     return found, missing, left_out
-
-
-def _say(console: Console, text: str) -> None:
-    """Print a line as it is, however long."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)

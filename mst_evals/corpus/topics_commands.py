@@ -14,7 +14,6 @@ from pathlib import Path
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.prompt import Confirm
 
 from mst_evals import data, manifest
 from mst_evals.corpus import asking, batches, spending, splits, topic_rounds, topics
@@ -22,6 +21,7 @@ from mst_evals.corpus.spending import Price, Usage
 from mst_evals.corpus.topic_rounds import Run, Settings
 from mst_evals.corpus.topics import Corpus
 from mst_evals.errors import InputError
+from mst_evals.terminal import confirmed, say
 
 PER_DOMAIN = 46  # 50 domains make 2,300
 PER_REQUEST = 12
@@ -86,8 +86,8 @@ def make_topics(
         given_up: dict[str, str] = {}
         if run.lacking(corpus):
             _show_plan(console, run, corpus, cost)
-            if not yes and not _confirmed(console):
-                _say(console, "Nothing was sent.")
+            if not yes and not confirmed(console):
+                say(console, "Nothing was sent.")
                 return 1
             given_up = _work(console, run, cost)
             corpus, _ = topic_rounds.replay(run)
@@ -120,13 +120,13 @@ def estimate(run: Run, corpus: Corpus) -> tuple[Usage, Usage]:
 def _show_plan(console: Console, run: Run, corpus: Corpus, price: Price | None) -> None:
     wanted = len(run.settings.domains) * run.settings.per_domain
     shape = f"{len(run.settings.domains)} domains x {run.settings.per_domain}"
-    _say(console, f"{wanted:,} topics wanted ({shape}), {len(corpus.topics):,} there; model {run.settings.model}")
+    say(console, f"{wanted:,} topics wanted ({shape}), {len(corpus.topics):,} there; model {run.settings.model}")
     _show_spent(console, run, price)
     if under_way := batches.under_way(run.out):
-        _say(console, f"{under_way:,} requests are under way in a batch that is paid for.")
+        say(console, f"{under_way:,} requests are under way in a batch that is paid for.")
     likely, most = estimate(run, corpus)
     how = "Message Batches, half the price" if run.batch else "one by one, full price"
-    _say(
+    say(
         console,
         f"To come, about: {likely.requests:,} requests, {likely.input:,} input and {likely.output:,} output tokens: "
         f"{spending.dollars(spending.cost(likely, price, run.batch))} ({how}), without rejections and thinking; "
@@ -134,14 +134,7 @@ def _show_plan(console: Console, run: Run, corpus: Corpus, price: Price | None) 
         f"{spending.dollars(spending.cost(most, price, run.batch))}",
     )
     if price is None:
-        _say(console, "The price of this model is not known here: give it as --price INPUT,OUTPUT.")
-
-
-def _confirmed(console: Console) -> bool:
-    try:
-        return Confirm.ask("Spend it?", console=console, default=False)
-    except EOFError:
-        raise InputError("there is nobody to ask whether to spend: add --yes") from None
+        say(console, "The price of this model is not known here: give it as --price INPUT,OUTPUT.")
 
 
 # --- during ---------------------------------------------------------------------------------------------------------
@@ -207,11 +200,11 @@ def _finish(
     _write_state(run, corpus, price)
     sizes = Counter(row["split"] for row in rows)
     shown = ", ".join(f"{sizes[split]:,} {split}" for split in data.SPLITS)
-    _say(console, f"{len(rows):,} topics ({shown}): {run.out / 'topics.jsonl'}")
+    say(console, f"{len(rows):,} topics ({shown}): {run.out / 'topics.jsonl'}")
     reasons = Counter(row["reason"] for row in corpus.rejected)
     if reasons:
         counted = ", ".join(f"{count:,} {reason}" for reason, count in reasons.most_common())
-        _say(console, f"Rejected: {counted}: {run.out / 'rejected.jsonl'}")
+        say(console, f"Rejected: {counted}: {run.out / 'rejected.jsonl'}")
     _show_spent(console, run, price)
     lacking = run.lacking(corpus)
     if not lacking:
@@ -219,7 +212,7 @@ def _finish(
     first = next(iter(lacking))
     why = f", {first!r}: {given_up[first]}" if first in given_up else ""
     number = sum(lacking.values())
-    _say(console, f"{number:,} topics lack in {len(lacking)} domains{why}; the same command asks again")
+    say(console, f"{number:,} topics lack in {len(lacking)} domains{why}; the same command asks again")
     return 1
 
 
@@ -228,9 +221,4 @@ def _show_spent(console: Console, run: Run, price: Price | None) -> None:
     used = spent[False] + spent[True]
     if used.requests or cut:
         unknown = f"; {cut} replies arrived cut, their usage is not known" if cut else ""
-        _say(console, f"Spent: {spending.sentence(used, _spent(spent, price))}{unknown}")
-
-
-def _say(console: Console, text: str) -> None:
-    """Print a line as it is, however long."""
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(console, f"Spent: {spending.sentence(used, _spent(spent, price))}{unknown}")

@@ -6,6 +6,7 @@ judged; the next run reads all of them first.
 """
 
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextvars import copy_context
@@ -28,6 +29,8 @@ from mst_evals.errors import InputError
 from mst_evals.judge import GRADER
 from mst_evals.judging import second_pass
 from mst_evals.judging.second_pass import SCORER, Judged, Wanted
+
+logger = logging.getLogger(__name__)
 
 LEXICAL, LEXICAL_SCORER = "lexical", "lexical_bias"  # the offline proxy in the place of a judge, and its scorer
 AT_ONCE = 100  # articles under way where no batch waits for all of them
@@ -188,8 +191,8 @@ def of_log(path: Path, scorer: str = SCORER) -> Iterable[tuple[str, Judged]]:
             score = (sample.scores or {}).get(scorer)
             if score is not None:
                 yield str(sample.metadata["row_id"]), Judged(score, _scoring(sample))
-    except Exception:  # a log that a kill left without a single sample surfaces as many types; it holds nothing
-        return
+    except Exception as error:  # a log that a kill left without a single sample surfaces as many types
+        logger.warning(f"{path.name}: not read to its end ({type(error).__name__}); what it lacks is asked for again")
 
 
 def _scoring(sample: EvalSample) -> tuple[Event, ...]:

@@ -17,6 +17,7 @@ from mst_evals.planning.gpus import GIB
 from mst_evals.planning.shapes import counts, lora_parameters
 from mst_evals.planning.workload import Case, Range
 from mst_evals.studies import checks
+from mst_evals.terminal import say
 
 ERROR = (
     "how sure: weights are exact and activations counted (checked on a CPU, docs/ladder.md); what the device takes for "
@@ -63,10 +64,6 @@ def as_dict(found: Estimate) -> dict[str, object]:
     return asdict(found) | {"needs": needs, "fits": found.fits, "seconds": found.seconds}
 
 
-def _say(console: Console, text: str) -> None:
-    console.print(Text(text), soft_wrap=True)
-
-
 def _table(title: str, columns: list[str], left: tuple[str, ...]) -> Table:
     table = Table(box=SIMPLE_HEAD, title=Text(title), title_justify="left")
     for column in columns:
@@ -92,8 +89,8 @@ def print_devices(cases: list[Case], found: list[Estimate], console: Console) ->
         )
     console.print(table)
     for note in dict.fromkeys(note for case in cases for note in case.notes):
-        _say(console, f"note: {note}")
-    _say(console, f"--gpu NAME shows it part by part, and what to change; {ERROR}")
+        say(console, f"note: {note}")
+    say(console, f"--gpu NAME shows it part by part, and what to change; {ERROR}")
 
 
 def _largest(needs: list[Need]) -> str:
@@ -102,29 +99,29 @@ def _largest(needs: list[Need]) -> str:
 
 def print_estimate(cases: list[Case], found: Estimate, console: Console) -> None:
     """Everything about one device."""
-    _say(console, f"{found.study} on {found.gpu.name} ({found.gpu.memory / GIB:.1f} GiB usable), one job at a time")
+    say(console, f"{found.study} on {found.gpu.name} ({found.gpu.memory / GIB:.1f} GiB usable), one job at a time")
     _print_bases(cases, console)
     for condition, differences in found.departures.items():
         said = ", ".join(f"{name} {_plain(here)} ({_plain(there)})" for name, (here, there) in differences.items())
         named = f" ({condition})" if condition else ""
-        _say(console, f"not as in the source{named}: {said or 'nothing'}")
+        say(console, f"not as in the source{named}: {said or 'nothing'}")
     for need in found.needs:
         console.print(_memory_table(need))
-        _say(console, f"{need.what}: needs {need.needed / GIB:.1f} of {found.gpu.memory / GIB:.1f} GiB: {need.verdict}")
+        say(console, f"{need.what}: needs {need.needed / GIB:.1f} of {found.gpu.memory / GIB:.1f} GiB: {need.verdict}")
         if need.change:
-            _say(console, f"  to change: {need.change}")
+            say(console, f"  to change: {need.change}")
     if found.hours is None or found.seconds is None:
-        _say(console, "time: not known for a memory alone; name a GPU")
+        say(console, "time: not known for a memory alone; name a GPU")
     else:
         console.print(_hours_table(found.hours))
-        _say(console, f"whole study, one job at a time: {span(found.seconds)}")
+        say(console, f"whole study, one job at a time: {span(found.seconds)}")
     for line in map(_judge_line, found.judges) if found.judges else ["judge: none; everything is scored here"]:
-        _say(console, line)
+        say(console, line)
     bases, adapters, logs = (size / GIB for size in (found.disk.bases, found.disk.adapters, found.disk.logs))
     said = f"bases to fetch or build {bases:.1f}, adapters {adapters:.1f}, logs {logs:.1f}"
-    _say(console, f"disk, GiB: {said}; in all {found.disk.total / GIB:.1f}")
+    say(console, f"disk, GiB: {said}; in all {found.disk.total / GIB:.1f}")
     for note in (*found.notes, ERROR):
-        _say(console, f"note: {note}")
+        say(console, f"note: {note}")
 
 
 def _plain(value: object) -> str:
@@ -135,7 +132,7 @@ def _plain(value: object) -> str:
 def _print_bases(cases: list[Case], console: Console) -> None:
     for case in cases:
         found, named = counts(case.shape), f" ({case.condition})" if case.condition else ""
-        _say(
+        say(
             console,
             f"{case.base}{named}: {found.total:,} parameters, {found.linear:,} of them in the layers that LoRA adapts; "
             f"rank {case.training.rank} makes {lora_parameters(case.shape, case.training.rank):,} more",
