@@ -176,6 +176,8 @@ def compare(
 ) -> None:
     """Compare two columns of any CSV file: difference, exact tests, equivalence, what the design could have seen.
 
+    Columns of PASS, PARTIAL and FAIL are compared by their order alone, with the exact sign test.
+
     Example: `mst compare scores.csv --a mst --b baseline --cluster topic --seed seed --row row_id`
     """
     from mst_evals.statistics.compare import as_json, compare_columns, comparison_table

@@ -79,6 +79,50 @@ def test_yes_or_no_columns(tmp_path: Path) -> None:
     assert any("0.05 for rates" in note for note in wide.notes)
 
 
+def test_grades_are_compared_by_their_order(tmp_path: Path) -> None:
+    a, b = ["PASS", "PASS", "FAIL", "PARTIAL", "", "PASS"], ["FAIL", "PARTIAL", "PARTIAL", "PARTIAL", "PASS", "FAIL"]
+    found = compare.compare_columns(simple(tmp_path, a, b), "a", "b", better="lower")
+    assert isinstance(found, compare.GradeComparison)
+    assert (found.lines, found.missing, found.rows, found.seeds) == (6, 1, 5, None)
+    assert found.grades_a == {"FAIL": 1, "PARTIAL": 1, "PASS": 3}
+    assert found.grades_b == {"FAIL": 2, "PARTIAL": 3, "PASS": 0}
+    assert found.sign.outcomes == stats.Outcomes(3, 1, 1)  # PASS is better whatever "better" says of numbers
+    assert found.sign.p == reference.binomtest(3, 4).pvalue
+
+
+def test_grades_with_seeds_and_clusters_have_one_vote_each(tmp_path: Path) -> None:
+    """Row 1 is won under one seed and lost under the other: a tie. Rows 2 and 3 share a topic, which a wins."""
+    lines = ["0,1,x,PASS,FAIL", "1,1,x,FAIL,PARTIAL", "0,2,y,PASS,PASS", "1,2,y,PASS,PARTIAL"]
+    lines += ["0,3,y,PARTIAL,FAIL", "1,3,y,FAIL,FAIL", "0,4,z,PASS,FAIL"]
+    path = write(tmp_path / "grades.csv", "\n".join(["seed,row,topic,a,b", *lines]))
+    found = compare.compare_columns(path, "a", "b", cluster="topic", seed="seed", row="row")
+    assert isinstance(found, compare.GradeComparison)
+    assert (found.rows, found.clusters, found.seeds, found.unbalanced) == (3, 2, 2, 1)
+    assert found.sign.outcomes == stats.Outcomes(1, 1, 0)
+    assert found.grades_a == {"FAIL": 2, "PARTIAL": 1, "PASS": 3}
+    assert any("clusters" in note for note in found.notes) and any("new seeds" in note for note in found.notes)
+
+
+def test_grades_and_numbers_do_not_mix(tmp_path: Path) -> None:
+    path = simple(tmp_path, ["PASS", "FAIL"], ["FAIL", "3"])
+    with pytest.raises(InputError, match=r"line 3, column 'b': found '3': expected FAIL, PARTIAL, PASS or nothing"):
+        compare.compare_columns(path, "a", "b")
+    nothing = simple(tmp_path, ["PASS", ""], ["", "FAIL"])
+    with pytest.raises(InputError, match="no row has 'a' and 'b'"):
+        compare.compare_columns(nothing, "a", "b")
+
+
+def test_grades_are_printed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = simple(tmp_path, ["PASS", "FAIL", "PASS"], ["FAIL", "FAIL", "PARTIAL"])
+    assert call(monkeypatch, str(path), "--a", "a", "--b", "b") == 0
+    shown = capsys.readouterr().out
+    assert "PASS 2, PARTIAL 0, FAIL 1" in shown and "win 2, tie 1, loss 0" in shown
+    assert call(monkeypatch, str(path), "--a", "a", "--b", "b", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["sign"]["outcomes"] == {"win": 2, "tie": 1, "loss": 0}
+
+
 def test_clusters_have_one_vote_and_no_mcnemar(tmp_path: Path) -> None:
     path = write(tmp_path / "x.csv", "t,a,b\nx,0,1\nx,0,1\nx,0,1\ny,1,0\nz,0,1\n")
     found = compare.compare_columns(path, "a", "b", cluster="t", margin=0.05)

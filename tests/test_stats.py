@@ -45,7 +45,7 @@ def test_degenerate_input_has_no_bounds_and_no_p(values: list[float], clusters: 
     found = stats.cluster_interval(values, clusters)
     assert (found.mean, found.low, found.high) == (mean, None, None)
     assert not found.excludes_zero
-    assert stats.balanced(values, clusters, clusters).low is None
+    assert stats.cluster_interval(stats.balanced_terms(values, clusters), clusters).low is None
     paired = stats.paired_difference(values, [0.0] * len(values), clusters)
     assert paired.p is None
     assert paired.interval == found
@@ -75,7 +75,7 @@ def test_interval_excludes_zero_exactly_when_p_is_small() -> None:
 
 def test_balanced_is_the_mean_of_the_group_means() -> None:
     values, groups = [1.0, 0.0, 1.0, 1.0, 0.0, 0.0], ["right", "right", "right", "right", "wrong", "wrong"]
-    found = stats.balanced(values, groups, SINGLES)
+    found = stats.cluster_interval(stats.balanced_terms(values, groups), SINGLES)
     assert found.mean == pytest.approx((0.75 + 0) / 2)
     # Influence (n / (2 n_k)) (x - mean_k): .1875 three times, -.5625, 0, 0; SE^2 = 6/5 * sum of squares / 36.
     half = float(reference.t.ppf(0.975, 5)) * math.sqrt(6 / 5 * (3 * 0.1875**2 + 0.5625**2) / 36)
@@ -84,8 +84,9 @@ def test_balanced_is_the_mean_of_the_group_means() -> None:
 
 def test_balanced_equals_the_plain_mean_when_groups_are_equal() -> None:
     values = [0.2, 0.4, 0.9, 0.7]
-    found = stats.balanced(values, ["r", "r", "w", "w"], "abcd")
-    assert found.mean == pytest.approx(np.mean(values))
+    assert stats.balanced_terms(values, ["r", "r", "w", "w"]).mean() == pytest.approx(np.mean(values))
+    both = stats.balanced_terms([values, values[::-1]], "rrrw")
+    assert both.mean(axis=1) == pytest.approx([(0.5 + 0.7) / 2, (2 / 3 + 0.2) / 2])
 
 
 @pytest.mark.parametrize(
@@ -174,7 +175,6 @@ def test_bounds_cut_the_interval_and_leave_the_test_alone() -> None:
     paired = stats.paired_difference(a, b, clusters, bounds=stats.SHARE_DIFFERENCE)
     assert paired.interval.high == 1.0
     assert paired.p == stats.paired_difference(a, b, clusters).p
-    assert stats.balanced(values, "rrrww", clusters, bounds=stats.SHARE).high == 1.0
 
 
 @pytest.mark.parametrize(

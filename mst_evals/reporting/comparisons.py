@@ -81,10 +81,9 @@ def _signs(metric: Metric, x: Matrix, y: Matrix) -> dict[str, Any]:
 
 
 def _grades(a: Cell, b: Cell) -> dict[str, Any]:
-    """Ordered PASS / PARTIAL / FAIL: which side has the better verdict, by topic, ties dropped.
+    """Ordered PASS / PARTIAL / FAIL: which side has the better verdict, see `counts.order_signs`.
 
-    Only the order enters: each seed has one vote on a row, and a topic goes to the side with more of them. Where a cell
-    has several texts (nonsense) the verdicts are averaged on 1, 0.5, 0 first.
+    Where a cell has several texts (nonsense) the verdicts are averaged on 1, 0.5, 0 first.
     """
     scorer = a.block.setting["scorer"]
     passed, partial = (a.block.metric(f"{scorer}.{name}") for name in ("pass", "partial"))
@@ -94,10 +93,10 @@ def _grades(a: Cell, b: Cell) -> dict[str, Any]:
         first, second = cell.matrix(passed), cell.matrix(partial)
         return replace(first, values=first.values + second.values / 2)
 
-    steps = matrices.difference(verdict(a), verdict(b))
-    steps = replace(steps, values=np.where(np.abs(steps.values) <= stats.EQUAL, 0.0, np.sign(steps.values))).averaged()
-    found = counts.signs(steps.values[0], np.zeros(len(steps.rows)), "higher", clusters=steps.clusters)
-    return {"p": found.p, **asdict(found.outcomes), "n": len(set(steps.clusters))}
+    apart = matrices.difference(verdict(a), verdict(b))
+    there = apart.at(np.flatnonzero(np.isfinite(apart.values).any(axis=0)))
+    found = counts.order_signs(there.values, there.clusters)
+    return {"p": found.p, **asdict(found.outcomes), "n": len(set(there.clusters))}
 
 
 def _mcnemar(a: Cell, b: Cell) -> list[dict[str, Any]]:

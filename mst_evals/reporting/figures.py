@@ -42,7 +42,6 @@ VERDICTS = {
     "partial": ("PARTIAL", "#f0e442", "black"),
     "fail": ("FAIL", "#7a2e00", "white"),
 }
-SHADE = "#e8eef4"
 SEED: dict[str, Any] = {"markersize": 3.4, "markerfacecolor": "white", "markeredgewidth": 0.8}  # a seed's dot
 GAP = 0.7  # between the main arms and the others, in bars
 

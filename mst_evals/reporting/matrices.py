@@ -128,20 +128,14 @@ def _of_seeds(side: Matrix, wanted: tuple[int, ...]) -> NDArray[np.float64]:
 def _linear(matrix: Matrix, kind: Kind) -> Matrix:
     """Values whose mean over rows is the metric of a seed, for rows that are complete.
 
-    A sum is the mean of N times each value. A mean of group means (balanced accuracy) is the mean of the influences of
-    its rows, n / (K n_k) (x_i - mean_k), shifted to the estimate, as in `stats.balanced`.
+    A sum is the mean of N times each value; for a mean of group means see `stats.balanced_terms`.
     """
     values, rows = matrix.values, len(matrix.rows)
     if kind == "mean" or not rows:
         return matrix
     if kind == "sum":
         return replace(matrix, values=rows * values)
-    groups = [side for side in (matrix.right, ~matrix.right) if side.any()]
-    means = [values[:, side].mean(axis=1, keepdims=True) for side in groups]
-    influence = np.zeros_like(values)
-    for side, mean in zip(groups, means, strict=True):
-        influence[:, side] = rows / (len(groups) * side.sum()) * (values[:, side] - mean)
-    return replace(matrix, values=influence + np.mean(means, axis=0))
+    return replace(matrix, values=stats.balanced_terms(values, matrix.right.tolist()))
 
 
 def by_seed(matrix: Matrix, kind: Kind) -> list[float | None]:

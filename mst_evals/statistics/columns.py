@@ -3,12 +3,14 @@
 import csv
 import difflib
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from mst_evals.errors import InputError
+from mst_evals.statistics.counts import GRADES
 
 MISSING = frozenset(("", "na", "n/a", "nan", "none", "null"))  # cells that say "no value", in any case
 
@@ -69,6 +71,21 @@ def _numbers(path: Path, name: str, lines: Sequence[int], cells: Sequence[str]) 
     return found
 
 
+def _values(path: Path, names: Sequence[str], lines: Sequence[int], cells: Mapping[str, list[str]]) -> dict[str, Any]:
+    """The two columns as numbers or, where a cell of either is a grade, as ordered grades."""
+    if not any(cell in GRADES for name in names for cell in cells[name]):
+        return {key: _numbers(path, name, lines, cells[name]) for key, name in zip("ab", names, strict=True)}
+    for name in names:
+        for line, cell in zip(lines, cells[name], strict=True):
+            if cell not in GRADES and cell.lower() not in MISSING:
+                expected = f"{', '.join(GRADES)} or nothing, as elsewhere in these columns"
+                raise InputError(f"{path}, line {line}, column {name!r}: found {cell!r}: expected {expected}")
+    return {
+        key: pd.Categorical([cell if cell in GRADES else None for cell in cells[name]], GRADES, ordered=True)
+        for key, name in zip("ab", names, strict=True)
+    }
+
+
 def _keys(path: Path, name: str, lines: Sequence[int], cells: Sequence[str]) -> list[str]:
     for line, cell in zip(lines, cells, strict=True):
         if not cell:
@@ -79,17 +96,17 @@ def _keys(path: Path, name: str, lines: Sequence[int], cells: Sequence[str]) -> 
 def read_frame(path: Path, a: str, b: str, cluster: str | None, seed: str | None, row: str | None) -> pd.DataFrame:
     """The columns ``a, b, seed, row, cluster`` of a comparison, one line for each line of the file.
 
+    The columns a and b hold numbers, or are ordered categories if they hold PASS, PARTIAL and FAIL.
+
     Without a row column, a row is its place among the lines of its seed. Without a cluster column, a row is a cluster.
 
     Raises:
-        InputError: See `read_columns`; also a cell that is no number, a row twice under one seed, a row in two
-            clusters, or seeds with different numbers of lines and no row column to match them by.
+        InputError: See `read_columns`; also a cell that is neither number nor grade, a row twice under one seed, a
+            row in two clusters, or seeds with different numbers of lines and no row column to match them by.
     """
     wanted = dict.fromkeys(name for name in (a, b, cluster, seed, row) if name is not None)
     lines, cells = read_columns(path, list(wanted))
-    frame = pd.DataFrame(
-        {"line": lines, "a": _numbers(path, a, lines, cells[a]), "b": _numbers(path, b, lines, cells[b])}
-    )
+    frame = pd.DataFrame({"line": lines, **_values(path, (a, b), lines, cells)})
     frame["seed"] = _keys(path, seed, lines, cells[seed]) if seed else ""
     frame["row"] = _keys(path, row, lines, cells[row]) if row else frame.groupby("seed").cumcount().astype(str)
     frame["cluster"] = _keys(path, cluster, lines, cells[cluster]) if cluster else frame["row"]

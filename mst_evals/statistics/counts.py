@@ -83,16 +83,30 @@ def signs(
     return Signs(counted, stats.sign_test(counted.win, counted.loss), stats.wilson(counted.win, total))
 
 
+def order_signs(differences: NDArray[np.float64], clusters: stats.Clusters | None = None) -> Signs:
+    """Paired sign test of ordered outcomes: only which side is higher enters, row by row, ties dropped.
+
+    Every seed has one vote on a row; a row goes to the side with more of them, and a cluster to the side with more of
+    its rows' votes.
+
+    Args:
+        differences: a minus b on any scale with the outcomes' order, shape (S, n); NaN where a seed has no value. Every
+            row has one of some seed.
+        clusters: The cluster of each row, shape (n,); None when rows are independent.
+    """
+    known = np.isfinite(differences)
+    votes = np.where(known & (np.abs(differences) > stats.EQUAL), np.sign(differences), 0.0)
+    rows = votes.sum(axis=0) / known.sum(axis=0)
+    return signs(rows, np.zeros(len(rows)), "higher", clusters=clusters)
+
+
 def grade_signs(
     a: Sequence[Hashable],
     b: Sequence[Hashable],
     order: Sequence[Hashable] = GRADES,
     clusters: stats.Clusters | None = None,
 ) -> Signs:
-    """Paired sign test of ordered grades: which side has the better grade, row by row, ties dropped.
-
-    Only the order of the grades enters: PARTIAL against FAIL is one win, and so is PASS against FAIL. With clusters,
-    a cluster goes to the side that wins more of its rows.
+    """`order_signs` of grades by name: which side has the better one. PARTIAL against FAIL is one win, as PASS is.
 
     Args:
         a: One grade for each row, shape (n,).
@@ -106,8 +120,8 @@ def grade_signs(
     rank = {grade: place for place, grade in enumerate(order)}
     if unknown := {*a, *b} - rank.keys():
         raise ValueError(f"unknown grades {sorted(map(str, unknown))}: expected {', '.join(map(str, order))}")
-    steps = np.sign([rank[x] - rank[y] for x, y in zip(a, b, strict=True)]).astype(np.float64)
-    return signs(steps, np.zeros(len(steps)), "higher", clusters=clusters)
+    steps = [float(rank[x] - rank[y]) for x, y in zip(a, b, strict=True)]
+    return order_signs(np.array([steps]), clusters)
 
 
 def mcnemar(a: stats.Floats, b: stats.Floats) -> McNemar:

@@ -184,28 +184,24 @@ def paired_difference(
     return Paired(interval, t_test(interval.mean, interval.se, interval.df))
 
 
-def balanced(
-    values: Floats, groups: Clusters, clusters: Clusters, level: float = 0.95, bounds: Bounds | None = None
-) -> Interval:
-    """Mean of the group means (balanced accuracy) with a cluster-robust t interval.
+def balanced_terms(values: Floats, groups: Clusters) -> NDArray[np.float64]:
+    """Values whose mean over rows is the mean of the group means (balanced accuracy), for an interval of that.
 
-    Linearised: the influence of row i in group k is n / (K n_k) * (x_i - mean_k), so the interval is that of the mean
-    of these influences, shifted to the estimate. The group sizes are taken as fixed.
+    Linearised: the influence of row i in group k is n / (K n_k) (x_i - mean_k), here shifted to the estimate. The group
+    sizes are taken as fixed.
 
     Args:
-        values: One finite number for each row, shape (n,).
+        values: Finite numbers, the rows last, shape (..., n).
         groups: The group of each row (right or wrong candidate), shape (n,).
-        clusters: The cluster of each row, shape (n,).
-        level: Confidence level.
-        bounds: What the mean cannot pass, `SHARE` for shares.
     """
     numbers, codes = np.asarray(values, dtype=np.float64), cluster_codes(groups)
-    if not len(numbers):
-        return cluster_interval(numbers, clusters, level)
+    if not len(codes):
+        return numbers
+    sides = [codes == code for code in range(int(codes.max()) + 1)]
+    means = np.stack([numbers[..., side].mean(axis=-1) for side in sides], axis=-1)
     sizes = np.bincount(codes)
-    means = np.bincount(codes, weights=numbers) / sizes
-    influence = len(numbers) / (len(sizes) * sizes[codes]) * (numbers - means[codes])
-    return cluster_interval(influence + means.mean(), clusters, level, bounds)
+    influence = len(codes) / (len(sides) * sizes[codes]) * (numbers - means[..., codes])
+    return influence + means.mean(axis=-1, keepdims=True)
 
 
 def outcomes(a: Floats, b: Floats, better: Better, margin: float = 0.0) -> Outcomes:

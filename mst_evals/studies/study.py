@@ -19,7 +19,6 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-LEVELS = ("deployed", "core", "all")  # of `variants.Arm.evaluations`
 OWN, HELD_OUT = "own", "held_out"  # stand for labels: an arm's headline labels; its axis's held-out label
 TAGS = {"mapping": "<mapping>", "list": "<list>", "text": "<text>"}  # no key of a study file looks like these
 
