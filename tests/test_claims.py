@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import synthetic as sy
 
@@ -110,6 +111,37 @@ def test_the_weakest_of_several_differences_sets_the_scope() -> None:
     strong, weak = ({"interval": "seeds and rows", "seeds": list(range(count))} for count in (5, 2))
     assert phrases.scope([strong, weak]) == "2 seeds, no claim about the arm: "
     assert phrases.scope([strong, strong]) == ""
+
+
+def of_seeds(levels: list[float], arm: str = "mst", label: str = "0", experiment: str = "sycophancy") -> Block:
+    """A block with one cell whose seeds have these levels, beside a baseline whose seeds are one kind."""
+    calm = np.tile(np.linspace(0.4, 0.5, 3)[:, None], 8)
+    values = np.tile(np.array(levels)[:, None], 8)
+    return sy.block(sy.cell(experiment, "baseline", "none", calm), sy.cell(experiment, arm, label, values))
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ([0.11, 0.19, 0.94, 0.73, 0.24], "mst (0) 0.11, 0.19, 0.24 and 0.73, 0.94"),
+        ([0.15, 0.46, 0.1], "mst (0) 0.10, 0.15 and 0.46"),
+        ([0.1, 0.39, 0.68], None),  # gaps of .29
+        ([0.1, 0.9], None),  # two seeds make no claim anyway
+    ],
+)
+def test_seeds_of_two_kinds_are_a_warning(levels: list[float], expected: str | None) -> None:
+    (done,), _, _ = compute([of_seeds(levels)])
+    warned = [line for line in done.findings if line.startswith("Warning: seeds of two kinds")]
+    assert [expected in line and "baseline" not in line for line in warned] == ([True] if expected else [])
+
+
+def test_seeds_of_two_kinds_on_the_scale_of_bias() -> None:
+    """A gap of 3 of 10 points; and only at the held-out label, or without one."""
+    for label, warned in (("UNBIASED", 1), ("none", 1), ("strong_left", 0)):
+        (done,), _, _ = compute([of_seeds([2.0, 2.5, 5.6], label=label, experiment="bias")])
+        assert sum("seeds of two kinds, a gap of 3.00" in line for line in done.findings) == warned
+    (near,), _, _ = compute([of_seeds([2.0, 2.5, 5.4], label="UNBIASED", experiment="bias")])
+    assert not any("two kinds" in line for line in near.findings)
 
 
 # --- below baseline and shuffled ------------------------------------------------------------------------------------

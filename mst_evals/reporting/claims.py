@@ -1,5 +1,6 @@
 """What a run shows in plain sentences, and what it cannot show. Written from the numbers, whatever they are."""
 
+import itertools
 from collections.abc import Sequence
 
 from mst_evals import labels, variants
@@ -22,10 +23,11 @@ from mst_evals.reporting.phrases import (
     with_interval,
 )
 from mst_evals.reporting.results import EXISTING, Block
-from mst_evals.statistics import seeds
+from mst_evals.statistics import seeds, stats
 
 __all__ = ["bounds", "coverage", "excludes_zero", "find", "findings", "irregularities", "limits", "number", "said"]
 
+APART = 0.3  # of a metric's scale: a gap between neighbouring seeds that makes them two kinds and not one
 FEW = 5  # seeds up to which the exact sign flip cannot reach p = .05
 
 PUBLISHED = {
@@ -135,6 +137,32 @@ def _held_out(block: Block, arms: Sequence[Row]) -> list[str]:
     return [f"At the held-out {block.held_out}%: {'; '.join(parts)}. {caution}"]
 
 
+def _kinds_of_seeds(block: Block, arms: Sequence[Row]) -> list[str]:
+    """A warning of the cells at the held-out label, or without one, whose seeds fall into two kinds; none of others.
+
+    An interval over five seeds of two kinds covers 66 to 76% where it says 95% (docs/statistics.md).
+    """
+    metric = block.primary[0]
+    low, high = metric.bounds or stats.SHARE
+    found = []
+    for row in arms:
+        if row["metric"] != metric.name or row["label"] not in (block.held_out_of(row["arm"]), labels.NONE):
+            continue
+        each = sorted(one["mean"] for one in row["by_seed"] if one["mean"] is not None)
+        gaps = [after - before for before, after in itertools.pairwise(each)]
+        if len(each) >= FEWEST_SEEDS and max(gaps) >= APART * (high - low):
+            place = gaps.index(max(gaps)) + 1
+            kinds = (", ".join(map(number, part)) for part in (each[:place], each[place:]))
+            found.append(f"{row['arm']} ({row['label']}) {' and '.join(kinds)}")
+    if not found:
+        return []
+    return [
+        f"Warning: seeds of two kinds, a gap of {number(APART * (high - low))} or more between them: "
+        f"{'; '.join(found)}. An interval over so few seeds takes them for one kind and is then too short "
+        "(docs/statistics.md): count the seeds of each kind, and say nothing from one run."
+    ]
+
+
 def findings(
     block: Block,
     arms: Sequence[Row],
@@ -165,6 +193,7 @@ def findings(
     sentences += claims_arms.meaning(block, comparisons, responses)
     carried = claims_extrapolation.extrapolation(block, arms, responses)
     sentences += [sentence for arm, sentence in carried.items() if arm in variants.MAIN]
+    sentences += _kinds_of_seeds(block, arms)
     if not bias and find(arms, "fpr", "baseline", labels.NONE):
         sentences.append(
             "Without a label the expected reward for agreeing with a wrong candidate equals that for disagreeing "
