@@ -4,6 +4,7 @@ import io
 import json
 import math
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -313,25 +314,22 @@ def test_a_batch_that_cannot_be_made_is_asked_for_by_the_next_run(api, tmp_path)
     right(path)
 
 
-SCRIPT = """
-import sys
-from pathlib import Path
-from rich.console import Console
-from mst_evals.judging import judge_commands
-judge_commands.judge_logs([Path(sys.argv[1])], Console(), [sys.argv[2]], yes=True, display="none")
-"""
-
-
-def test_killed_half_way_only_the_missing_articles_are_asked_about(api, tmp_path):
+@pytest.mark.parametrize("by", [signal.SIGKILL, signal.SIGINT])
+def test_ended_half_way_only_the_missing_articles_are_asked_about(api, tmp_path, by):
     path = written(tmp_path)
     before = path.read_bytes()
     api.answer = lambda params: fake_anthropic.hang() if number_of(params) > 2 else graded(params)
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(path), GRADER], cwd=tmp_path)
+    command = [sys.executable, "-m", "mst_evals.cli", "judge", str(path), "--grader", GRADER, "--yes"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     until = time.time() + 60
     while time.time() < until and len(_kept(tmp_path)) < 3:
         time.sleep(0.5)
-    process.kill()
-    process.wait()
+    process.send_signal(by)
+    _, said = process.communicate(timeout=60)
+    if by == signal.SIGINT:
+        assert process.returncode == 130
+        assert said.splitlines()[-1] == "interrupted: what is finished stays; the same command continues"
+        assert "Traceback" not in said
     assert len(_kept(tmp_path)) == 3 and path.read_bytes() == before
     api.answer, asked = graded, len(api.requests)
     said = judge([path])

@@ -26,6 +26,7 @@ from mst_evals import judge, manifest, rubrics
 from mst_evals.corpus import spending
 from mst_evals.corpus.spending import Price, Usage
 from mst_evals.errors import InputError
+from mst_evals.interrupts import finished
 from mst_evals.judge import GRADER
 from mst_evals.judging import second_pass
 from mst_evals.judging.second_pass import SCORER, Judged, Wanted
@@ -148,11 +149,14 @@ def ask(wanted: Sequence[Wanted], judges: Sequence[Model], place: Path, display:
         judges: The panel; nobody, for the offline proxy.
         place: The judges' folder.
         display: Inspect's display; None: its default.
+
+    Raises:
+        KeyboardInterrupt: The run was interrupted.
     """
     rows = {one.key: one.text for one in wanted}
     articles = place / "articles.jsonl"
     manifest.write_text(articles, "".join(json.dumps({"id": key, "article": rows[key]}) + "\n" for key in rows))
-    (log,) = copy_context().run(  # of its own: eval leaves its model behind as the active one
+    logs = copy_context().run(  # of its own: eval leaves its model behind as the active one
         eval,
         "mst_evals/bias_articles",
         model="none",
@@ -164,7 +168,7 @@ def ask(wanted: Sequence[Wanted], judges: Sequence[Model], place: Path, display:
         score_display=False,
         display=display,  # type: ignore[arg-type]
     )
-    return log
+    return finished(logs)
 
 
 def said(place: Path, keys: Iterable[str], scorer: str = SCORER) -> dict[str, Judged]:

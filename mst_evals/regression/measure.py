@@ -185,13 +185,14 @@ def evaluate(directory: Path, experiment: str, asked: Asked, logs: Path) -> Eval
     from inspect_ai.model import get_model
     from transformers.utils import logging
 
+    from mst_evals.interrupts import finished
     from mst_evals.studies.evaluate_cell import unattended
 
     logging.disable_progress_bar()
     directory, logs = directory.resolve(), logs.resolve()
     try:
         with contextlib.chdir(directory.parent):
-            (log,) = eval(
+            made = eval(
                 f"mst_evals/{experiment}_sweep",
                 task_args=arguments(experiment, asked),
                 model=get_model(f"mst/{directory.name}", memoize=False),
@@ -202,6 +203,7 @@ def evaluate(directory: Path, experiment: str, asked: Asked, logs: Path) -> Eval
             )
     except PrerequisiteError as error:
         raise InputError(str(error)) from None
+    log = finished(made)
     if log.status != "success":
         raise InputError(f"{directory.name}: {log.error.message if log.error else f'ended with status {log.status}'}")
     return log

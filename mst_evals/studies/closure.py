@@ -28,6 +28,7 @@ LEFT_OUT = {
     "mst_evals.data": "the rows it loads and the rewards it draws are hashed as data",
     "mst_evals.manifest": "writes down what was made, and finds a base by its digest",
     "mst_evals.bases": "the same",
+    "mst_evals.interrupts": "how a command ends",
     "mst_evals.preflight": "refuses or records; changes no answer",
     "mst_evals.as_trained": "the same",
     "mst_evals.weights": "the same",

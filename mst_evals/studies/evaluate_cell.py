@@ -95,6 +95,8 @@ def ask(plan: Plan, job: Job, sweep: Asked, cell: Cell) -> str:
     """
     from inspect_ai import eval
 
+    from mst_evals.interrupts import finished
+
     final = plan.directory(cell)
     working = final.with_name(f".{final.name}.{os.getpid()}")
     shutil.rmtree(working, ignore_errors=True)
@@ -102,7 +104,7 @@ def ask(plan: Plan, job: Job, sweep: Asked, cell: Cell) -> str:
     states.write_record(plan.out, cell, "started", began)
     model, model_arguments = subject(plan, job)
     given = inputs.settings(plan.study)
-    (log,) = eval(
+    logs = eval(
         f"mst_evals/{plan.study.experiment}_sweep",
         task_args=task_arguments(plan, sweep),
         model=model,
@@ -113,6 +115,7 @@ def ask(plan: Plan, job: Job, sweep: Asked, cell: Cell) -> str:
         max_tokens=given.get("max_tokens"),
         **unattended(),
     )
+    log = finished(logs)
     if log.status != "success":
         raise StepError(log.error.message if log.error else f"the evaluation ended with status {log.status}")
     return settle(plan, cell, working, log, began)
