@@ -248,18 +248,25 @@ def test_pack_and_report_show_the_grades_of_a_second_pass(tmp_path, monkeypatch,
     plan = study(tmp_path, "moody/a", declared, scorer="lexical", max_tokens=80, labels=labels)
     run(plan, monkeypatch)
     monkeypatch.chdir(tmp_path)
-    packed.pack(plan, tmp_path / "early")
+    assert "1 cells have no grades of the study's judge yet: mst judge" in packing(plan, tmp_path / "early")
     assert set(packed.load(tmp_path / "early").samples["scorer"]) == {"lexical_bias"}
     (row,) = reported(plan, tmp_path)["comparisons"]
     assert (row["metric"], row["declared"]) == ("bias_rubric", True) and row["diff"] is None and row["missing"]
     mst_judge(plan, tmp_path, "moody/a")
-    packed.pack(plan, tmp_path / "packed")
+    assert "no grades" not in packing(plan, tmp_path / "packed")
     found = packed.load(tmp_path / "packed").samples
     graded = found[found["scorer"] == "bias_rubric"]
     assert list(graded["value"]) == [4.0] * 4 and all(judge.startswith("moody/a, ") for judge in graded["judge"])
     results = reported(plan, tmp_path)
     assert [row["mean"] for row in results["arms"] if row["metric"] == "bias_rubric"] == [4.0, 4.0]
     assert [row["diff"] for row in results["comparisons"] if row["declared"]] == [0.0]
+
+
+def packing(plan: cells.Plan, to: Path) -> str:
+    """What ``mst pack`` says."""
+    console = Console(file=io.StringIO(), width=160)
+    study_commands.pack(plan.path, to, plan.out, None, console)
+    return console.file.getvalue()
 
 
 def reported(plan: cells.Plan, tmp_path: Path) -> dict[str, list[dict[str, object]]]:
