@@ -132,7 +132,9 @@ def pack(
     study: Annotated[Path, typer.Argument(help="Study file (YAML).")],
     to: Annotated[Path | None, typer.Option(help="Folder of the result; default: docs/results/NAME.")] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of adapters and logs; default: runs/NAME.")] = None,
-    logs_of_seed: Annotated[int | None, typer.Option(help="Copy the main arms' logs of this seed, too.")] = None,
+    logs_of_seed: Annotated[
+        int | None, typer.Option(help="Copy the main arms' logs of this seed in the main wording, too.")
+    ] = None,
 ) -> None:
     """Write the finished cells of a study in a form small enough to commit: frame.parquet, cells.json, study.yaml.
 

@@ -470,6 +470,20 @@ def test_packed_logs_of_other_weights_are_asked_again(tmp_path: Path, monkeypatc
     assert done.dropped == []
 
 
+def test_only_logs_of_the_main_wording_and_of_the_main_arms_are_copied(tmp_path: Path) -> None:
+    asked = {"labels": "deployed", "rows": 6, "wordings": {"names": ["think"], "arms": ["mst"], "labels": ["own"]}}
+    path = write_study(
+        tmp_path, arms={"ootb": None, "mst": {"seeds": [0, 1]}, "words": {"seeds": [0]}}, evaluations=asked
+    )
+    plan = plan_of(path)
+    finish(plan)
+    for _, cell in packed.current(plan):
+        (plan.directory(cell) / "log.eval").write_bytes(b"12")
+    assert packed.copy_logs(plan, tmp_path / "packed", 0) == 4
+    copied = {log.parent.name.rsplit("-", 1)[0] for log in (tmp_path / "packed" / "logs").glob("*/*.eval")}
+    assert copied == {"ootb-standard", "mst-seed0-standard"}
+
+
 @pytest.mark.usefixtures("made_up")
 def test_a_damaged_packing_is_refused(tmp_path: Path) -> None:
     path = write_study(tmp_path, arms={"mst": {"seeds": [0]}})

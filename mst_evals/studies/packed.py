@@ -235,7 +235,8 @@ def _pack_study_alone(plan: Plan, folder: Path, before: Sequence[Mapping[str, An
 def copy_logs(plan: Plan, folder: Path, seed: int) -> int:
     """Copy the current logs of the main arms of one seed, and of what is not trained, below ``logs/`` of a folder.
 
-    They lie under the names that the frame knows them by. What was copied there before is removed.
+    Only those in the main wording, a model's first sweep: logs are a hundred times the size of the frame. They lie
+    under the names that the frame knows them by. What was copied there before is removed.
 
     Args:
         plan: The study as it is now.
@@ -248,7 +249,7 @@ def copy_logs(plan: Plan, folder: Path, seed: int) -> int:
     shutil.rmtree(folder / "logs", ignore_errors=True)
     size = 0
     for job, cell in current(plan):
-        if job.arm in variants.MAIN and job.seed in (None, seed):
+        if job.arm in variants.MAIN and job.seed in (None, seed) and cell == job.sweeps[0][1]:
             for log in plan.directory(cell).glob("*.eval"):
                 copy = folder / "logs" / cell.name / log.name
                 copy.parent.mkdir(parents=True, exist_ok=True)
