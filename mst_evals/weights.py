@@ -48,20 +48,25 @@ def whole(directory: Path) -> None:
             raise InputError(f"{file}: missing, so the bare base would answer under the adapter's name")
 
 
-def tensors(weights: Path) -> Iterator[tuple[str, Any]]:
-    """Names and tensors of an adapter's file, one at a time.
+def tensors(weights: Path, called: str = "") -> Iterator[tuple[str, Any]]:
+    """Names, as in the file, and tensors of an adapter's file, one at a time.
+
+    Args:
+        weights: The file.
+        called: What an error calls it; empty for its path.
 
     Raises:
-        InputError: One is not finite, or the file is none.
+        InputError: One holds a number that is not finite, or the file is cut or none.
     """
     from safetensors import SafetensorError, safe_open
 
+    where = called or weights
     try:
         with safe_open(weights, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 (no mapping)
                 tensor = file.get_tensor(name)
                 if not bool(tensor.isfinite().all()):
-                    raise InputError(f"{weights}: {name} holds values that are not finite; train it again")
-                yield name.removeprefix(PREFIX), tensor
+                    raise InputError(f"{where}: {name} holds a number that is not finite; train it again")
+                yield name, tensor
     except SafetensorError as error:
-        raise InputError(f"{weights}: not a file of weights ({error})") from None
+        raise InputError(f"{where}: cut short or no safetensors file ({error})") from None

@@ -7,7 +7,7 @@ adapter with wrong names would be evaluated as another one.
 import warnings
 from pathlib import Path
 
-from mst_evals import bases, data, manifest, preflight, variants
+from mst_evals import bases, data, manifest, preflight, variants, weights
 from mst_evals.errors import InputError
 from mst_evals.manifest import Manifest
 
@@ -44,7 +44,9 @@ def check(directory: Path, found: Manifest) -> None:
     """
     path = directory / manifest.ADAPTER_WEIGHTS
     where = f"{directory.name}/{path.name}"
-    shapes = _shapes(path, where)
+    if not path.is_file():
+        raise InputError(f"{where}: no such file")
+    shapes = {name: tuple(tensor.shape) for name, tensor in weights.tensors(path, where)}
     if data.sha256(path) != found.adapter_sha256:
         raise InputError(
             f"{where}: changed since its manifest was written (sha256 {str(found.adapter_sha256)[:12]}...)"
@@ -81,25 +83,6 @@ def said(error: Exception) -> str:
     """An error of a library in one line."""
     text = " ".join(str(error).split())
     return f"{type(error).__name__}: {text[:LONGEST]}{'...' if len(text) > LONGEST else ''}"
-
-
-def _shapes(path: Path, where: str) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every weight, all of them finite."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise InputError(f"{where}: no such file")
-    shapes = {}
-    try:
-        with safe_open(path, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 (no mapping)
-                weight = file.get_tensor(name)
-                if not bool(weight.isfinite().all()):
-                    raise InputError(f"{where}: {name} holds a number that is not finite")
-                shapes[name] = tuple(weight.shape)
-    except SafetensorError as error:
-        raise InputError(f"{where}: cut short or no safetensors file ({error})") from None
-    return shapes
 
 
 def expected_shapes(directory: Path, base: str) -> dict[str, tuple[int, ...]]:
