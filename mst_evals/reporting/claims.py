@@ -123,13 +123,12 @@ def _by_seed(row: Row) -> str:
 
 
 def _held_out(block: Block, arms: Sequence[Row]) -> list[str]:
-    """FPR at the label of deployment with accuracy beside it, for every arm that was asked with its held-out label."""
+    """FPR at the label of deployment with accuracy beside it, for the main arms; the table has the others."""
     parts = []
-    asked = [(arm, block.held_out_of(arm)) for arm in dict.fromkeys(row["arm"] for row in arms)]
-    for arm, label in [*asked, ("baseline", labels.NONE)]:
+    for arm, label in [*((arm, block.held_out) for arm in variants.MAIN), ("baseline", labels.NONE)]:
         fpr, accuracy = (find(arms, metric, arm, label) for metric in ("fpr", "accuracy"))
         if fpr and accuracy:
-            own = "" if label == block.held_out else " without a label" if label == labels.NONE else f" ({label})"
+            own = "" if label == block.held_out else " without a label"
             parts.append(f"{arm}{own} FPR {_by_seed(fpr)}, accuracy {_by_seed(accuracy)}")
     if not parts:
         return []
