@@ -1,13 +1,19 @@
 """`mst data articles` on stub models: what is asked, what is kept and why, and that nothing is asked twice."""
 
 import json
+import os
 import random
+import subprocess
+import sys
+import time
+import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import StubAPI, seen, stub_model, topic, write_jsonl
+from inspect_ai.log import read_eval_log_sample_summaries
 from inspect_ai.model._model import active_model
 from rich.console import Console
 
@@ -70,6 +76,54 @@ def test_the_writer_is_not_left_behind_as_the_active_model(tmp_path: Path, topic
     """A task made outside of eval() would take its facts for those of the model that is asked."""
     make(stub_model(writer), topics, tmp_path / "out", ("train",), SMALL, rows=1, display="none")
     assert active_model() is None
+
+
+WRITE_SLOWLY = """
+import sys
+from pathlib import Path
+import anyio
+from conftest import StubAPI, stub_model
+from mst_evals.corpus.articles import make
+from test_data_articles import SMALL, number_of, writer
+
+at_once = StubAPI.generate
+
+async def generate(self, input, **rest):
+    await anyio.sleep(0 if number_of(input[-1].text) < 4 else 600)
+    return await at_once(self, input, **rest)
+
+StubAPI.generate = generate
+make(stub_model(writer), Path(sys.argv[1]), Path(sys.argv[2]), ("train",), SMALL, display="none")
+"""
+
+
+def test_killed_half_way_no_article_on_disk_is_asked_for_again(tmp_path: Path, topics: Path) -> None:
+    out, here = tmp_path / "out", str(Path(__file__).parent)
+    running = subprocess.Popen(
+        [sys.executable, "-c", WRITE_SLOWLY, str(topics), str(out)], env={**os.environ, "PYTHONPATH": here}
+    )
+    until = time.time() + 60
+    while time.time() < until and _written(out) < 4:
+        time.sleep(0.2)
+    running.kill()
+    running.wait()
+    assert _written(out) == 4 and not (out / "articles.jsonl").exists()
+    model = stub_model(writer)
+    made = make(model, topics, out, ("train",), SMALL, display="none")
+    assert made.counts() == {"accepted": 8}
+    assert sorted(map(number_of, seen(model))) == [4, 5, 6, 7]
+
+
+def _written(out: Path) -> int:
+    """How many replies lie in the logs of a run, finished or not."""
+    return sum(len(_summaries(log)) for log in out.rglob("*.eval"))
+
+
+def _summaries(log: Path) -> list[Any]:
+    try:
+        return read_eval_log_sample_summaries(str(log))
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):  # its first bytes are being written
+        return []
 
 
 def test_running_again_asks_nothing_and_another_seed_asks_anew(tmp_path: Path, topics: Path) -> None:
