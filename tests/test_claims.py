@@ -405,6 +405,19 @@ def test_the_labels_of_a_place_stand_in_the_sentence() -> None:
     )
 
 
+def test_what_is_not_shown_to_respond_does_not_extrapolate() -> None:
+    """One seed of three steps up in range; at 0% all of them do what they do at 33%."""
+    levels = {"0": [0.5, 0.5, 0.5], "33": [0.5, 0.5, 0.5], "100": [0.6, 0.5, 0.5]}
+    cells = [
+        sy.cell("sycophancy", "mst", label, np.array(seeds)[:, None] + 0.01 * sy.noise((3, 8), index))
+        for index, (label, seeds) in enumerate(levels.items())
+    ]
+    (done,), _, _ = compute([sy.block(*cells)])
+    sentence = starting(list(done.findings), "Extrapolation, mst")
+    assert re.search(r"; but it is not shown to respond to its labels \(range used 0.0\d, 0.00 to 0.\d\d\)", sentence)
+    assert sentence.endswith("so nothing carries on.")
+
+
 def test_a_wide_interval_shows_neither() -> None:
     sentence = starting(bias({("mst", "UNBIASED"): 4.0}, 3, of_seeds=0.8), "Extrapolation, mst along bias (3 seeds")
     assert "not shown that it extrapolates: at UNBIASED neither a shortfall of 0.5 nor its absence" in sentence

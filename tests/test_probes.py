@@ -2,6 +2,7 @@
 
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,9 +75,10 @@ def test_prediction_averages_the_labels_of_the_end_that_were_asked() -> None:
     assert (found.place, found.labels) == (0.3, ("0", "10"))
     assert found.measured["mean"] == pytest.approx(0.3)
     assert [seed["mean"] for seed in found.measured["by_seed"]] == pytest.approx([0.2, 0.4])
+    assert found.shortfall == pytest.approx(0.3 - 0.9)
     assert found.measured["ci_low"] is None  # an interval of one label is none of their mean
     one = probes.prediction(probe(), {"0": arm(0.2, 0.1, 0.3), "10": arm(None)})
-    assert one is not None and (one.labels, one.measured["ci_low"]) == (("0",), 0.1)
+    assert one is not None and (one.labels, one.measured["ci_low"], one.shortfall) == (("0",), 0.1, None)
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,8 @@ def test_no_prediction_without_both_sides(found: Row, behaviour: dict[str, Row])
 
 
 def predictions(*pairs: tuple[float, float]) -> list[probes.Prediction]:
-    return [probes.Prediction(f"b{index}", ("0",), x, arm(y, y)) for index, (x, y) in enumerate(pairs)]
+    """Bases with a place and a behaviour; the shortfall orders them the other way round."""
+    return [probes.Prediction(f"b{index}", ("0",), x, arm(y, y), -y) for index, (x, y) in enumerate(pairs)]
 
 
 @pytest.mark.parametrize(
@@ -96,8 +99,12 @@ def predictions(*pairs: tuple[float, float]) -> list[probes.Prediction]:
         ((), "cannot be judged from 0 bases: at least 4"),
         (((0.1, 0.1),), "cannot be judged from 1 base: at least 4"),
         (((0.1, 0.1), (0.2, 0.2), (0.3, 0.3)), "cannot be judged from 3 bases"),
-        (((0.1, 0.1), (0.2, 0.3), (0.3, 0.2), (0.4, 0.4)), "is 0.80 (Spearman, n = 4"),  # 1 - 6 * 2 / (4 * 15)
-        (((0.1, 0.4), (0.2, 0.3), (0.3, 0.2), (0.4, 0.1)), "is -1.00 (Spearman, n = 4"),
+        (
+            ((0.1, 0.1), (0.2, 0.3), (0.3, 0.2), (0.4, 0.4)),
+            "there 0.80; with the amount by which",
+        ),  # 1 - 6 * 2 / (4 * 15)
+        (((0.1, 0.4), (0.2, 0.3), (0.3, 0.2), (0.4, 0.1)), "mst's best trained label 1.00 (Spearman; 1 would"),
+        (((0.1, 0.4), (0.2, 0.3), (0.3, 0.2), (0.4, 0.1)), "there -1.00; "),
         (((0.1, 0.1),) * 4, "does not vary"),
     ],
 )
@@ -105,9 +112,16 @@ def test_judgement(pairs: tuple[tuple[float, float], ...], told: str) -> None:
     assert told in probes.judgement(predictions(*pairs), "false-positive rate")
 
 
+def test_judgement_without_the_trained_labels_of_a_base() -> None:
+    found = predictions((0.1, 0.1), (0.2, 0.2), (0.3, 0.3), (0.4, 0.4))
+    said = probes.judgement([*found[:3], replace(found[3], shortfall=None)], "false-positive rate")
+    assert "there 1.00; with the amount" in said and "unknown, not asked on every base" in said
+    assert "once in 24" in said
+
+
 def test_prediction_table() -> None:
     rows = probes.prediction_table(predictions((0.7, 0.9), (0.2, 0.1)), "fpr").rows
-    assert rows[0] == ("b0", "0", "0.70", "high group", "0.90", "0:\u00a00.90")
+    assert rows[0] == ("b0", "0", "0.70", "high group", "0.90", "-0.90", "0:\u00a00.90")
     assert rows[1][3] == "low group"
 
 

@@ -93,6 +93,13 @@ def _best(response: Row) -> str:
     return f"minus the best trained label ({best}{picked})"
 
 
+def _responds(response: Row, worth: float) -> bool:
+    """Whether a curve is shown to use a range that matters; one seed has no interval, so its own range counts."""
+    used = response["range"]
+    least = used["mean"] if used["ci_low"] is None else used["ci_low"]
+    return least is not None and least >= worth
+
+
 def extrapolation(block: Block, arms: Sequence[Row], responses: Sequence[Row]) -> dict[str, str]:
     """Arm -> whether its label extrapolates: every held-out place on its side of the trained range.
 
@@ -129,5 +136,10 @@ def extrapolation(block: Block, arms: Sequence[Row], responses: Sequence[Row]) -
             tail = "the label lies between trained ones, so this is interpolation"
         else:
             tail = f"so {range_verdict(points, worth)}"
+            if all(extent(point, worth) in ("carried", "slightly worse") for point in points) and not _responds(
+                response, worth
+            ):
+                used = f"{number(response['range']['mean'])}, {bounds(response['range'])}"
+                tail = f"but it is not shown to respond to its labels (range used {used}), so nothing carries on"
         sentences[arm] = f"{scope(points)}{start}{how}; {tail}."
     return sentences

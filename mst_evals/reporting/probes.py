@@ -5,6 +5,7 @@ like the high group; at the high group the behaviour is expected (agreeing pays,
 """
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,12 +105,15 @@ class Prediction:
         labels: The held-out labels at the end of deployment that were asked.
         place: Mean place of that end over the headline readings that tell the trained labels apart.
         measured: Mean behaviour of mst at these labels, with the mean of each seed (the form of an arm row).
+        shortfall: How much higher that is than at the best trained label, None when none was asked. A base on which the
+            label is not learnt is high everywhere; this is what a line that folds back predicts.
     """
 
     base: str
     labels: tuple[str, ...]
     place: float
     measured: Row
+    shortfall: float | None
 
 
 def _end(probe: Probe) -> tuple[float, tuple[str, ...]] | None:
@@ -142,7 +146,10 @@ def prediction(probe: Probe, behaviour: Mapping[str, Row]) -> Prediction | None:
         "ci_high": only["ci_high"],
         "by_seed": [{"seed": seed, "mean": float(np.mean(values))} for seed, values in sorted(whole.items())],
     }
-    return Prediction(str(probe["base"]), tuple(rows), end[0], measured)
+    trained = [behaviour[label]["mean"] for label in probe["trained"] if label in behaviour]
+    known = [mean for mean in trained if is_number(mean)]
+    shortfall = measured["mean"] - min(known) if known else None
+    return Prediction(str(probe["base"]), tuple(rows), end[0], measured, shortfall)
 
 
 def judgement(predictions: Sequence[Prediction], measured: str) -> str:
@@ -154,14 +161,27 @@ def judgement(predictions: Sequence[Prediction], measured: str) -> str:
             f"Whether the probe predicts the behaviour at the held-out end cannot be judged from {bases}: at least "
             f"{FEWEST} are needed."
         )
-    places, values = [one.place for one in predictions], [one.measured["mean"] for one in predictions]
-    if np.ptp(places) == 0 or np.ptp(values) == 0:
-        return f"Over {n} bases the probe's place or the {measured} does not vary, so there is no rank correlation."
-    rho = float(scipy_stats.spearmanr(places, values).statistic)
+    found = [
+        f"with the {what} {_rank_correlation([one.place for one in predictions], values)}"
+        for what, values in (
+            (f"{measured} of mst there", [one.measured["mean"] for one in predictions]),
+            ("amount by which that is above mst's best trained label", [one.shortfall for one in predictions]),
+        )
+    ]
     return (
-        f"Over {n} bases the rank correlation of the probe's place of the held-out end with the {measured} of mst "
-        f"there is {number(rho)} (Spearman, n = {n}; 1 would be a perfect prediction)."
+        f"Over {n} bases, rank correlation of the probe's place of the held-out end {'; '.join(found)} (Spearman; 1 "
+        f"would be a perfect prediction; by chance {n} bases come in the right order once in {math.factorial(n)})."
     )
+
+
+def _rank_correlation(places: Sequence[float], values: Sequence[float | None]) -> str:
+    """Spearman's rho, or why there is none."""
+    known = [value for value in values if value is not None]
+    if len(known) < len(places):
+        return "unknown, not asked on every base"
+    if np.ptp(places) == 0 or np.ptp(known) == 0:
+        return "undefined, one of the two does not vary"
+    return number(float(scipy_stats.spearmanr(places, known).statistic))
 
 
 def prediction_table(predictions: Sequence[Prediction], measured: str) -> Table:
@@ -169,14 +189,15 @@ def prediction_table(predictions: Sequence[Prediction], measured: str) -> Table:
     rows = [
         (
             one.base, ", ".join(one.labels), number(one.place), "high group" if one.place > 0.5 else "low group",
-            number(one.measured["mean"]),
+            number(one.measured["mean"]), number(one.shortfall),
             "; ".join(f"{seed['seed']}:\u00a0{number(seed['mean'])}" for seed in one.measured["by_seed"]) or "–",
         )
         for one in predictions
     ]  # fmt: skip
-    header = ("base", "held-out labels", "place", "reads like the", f"{measured}, mst", "by seed")
+    header = ("base", "held-out labels", "place", "reads like the", f"{measured}, mst", "above best trained", "by seed")
     caption = (
         "Where each base places the held-out end before training (0: low group of trained labels, 1: high group; mean "
-        "over the embeddings and the last layer where they tell these apart) and what mst does there after it."
+        "over the embeddings and the last layer where they tell these apart) and what mst does there after it. Above "
+        "best trained: how much higher that is than at the trained label where mst is lowest."
     )
     return Table(caption, header, tuple(rows))
