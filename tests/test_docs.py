@@ -14,7 +14,7 @@ from mst_evals.reporting.phrases import bounds, number
 
 ROOT = Path(__file__).resolve().parent.parent
 MARK = re.compile(r"<!-- from (?P<folder>docs/results/[\w-]+): (?P<metric>\w+) -->\n(?P<table>(?:\|.*\n)+)")
-CELL = re.compile(r"\**(?P<arm>\w+) \((?P<label>[^)]+)\)\**")
+CELL = re.compile(r"\**(?P<arm>\w+) \((?P<label>[^)]+)\)(, (?P<condition>[\w-]+))?\**")
 
 
 @cache
@@ -23,25 +23,31 @@ def results(folder: str) -> list[dict[str, Any]]:
     return found
 
 
-def claimed(page: Path) -> Iterator[tuple[str, str, str, str, str]]:
-    """(folder, metric, arm, label, what the page says) of every row of every marked table."""
+def claimed(page: Path) -> Iterator[tuple[str, str, re.Match[str], list[str]]]:
+    """(folder, metric, arm and label, what the page says) of every row of every marked table."""
     for mark in MARK.finditer(page.read_text("utf-8")):
-        for line in mark["table"].splitlines()[2:]:
-            name, said = [cell.strip() for cell in line.strip("|").split("|")][:2]
+        header, _, *lines = mark["table"].splitlines()
+        by_seed = header.strip("| ").endswith("by seed")
+        for line in lines:
+            name, *said = [cell.strip(" *") for cell in line.strip("|").split("|")]
             cell = CELL.fullmatch(name)
             assert cell is not None, f"{page}: {line}"
-            yield mark["folder"], mark["metric"], cell["arm"], cell["label"].removesuffix("%"), said.strip("*")
+            yield mark["folder"], mark["metric"], cell, said if by_seed else said[:1]
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", ROOT / "docs" / "open-questions.md"], ids=lambda page: page.name)
 def test_every_number_of_a_marked_table_is_that_of_the_committed_results(page: Path) -> None:
     rows = list(claimed(page))
     assert rows, "no marked table"
-    for folder, metric, arm, label, said in rows:
+    for folder, metric, cell, said in rows:
+        wanted = (cell["arm"], cell["label"].removesuffix("%"), metric, cell["condition"] or "")
         found = [
             row
             for row in results(folder)
-            if (row["arm"], row["label"], row["metric"]) == (arm, label, metric)
+            if (row["arm"], row["label"], row["metric"], row["condition"]) == wanted
             and row["wording"] == prompts.DEFAULT_WORDING[row["experiment"]]
         ]
-        assert [f"{number(row['mean'])} ({bounds(row)})" for row in found] == [said], (page.name, arm, label)
+        expected = [f"{number(row['mean'])} ({bounds(row)})" for row in found]
+        if len(said) > 1:
+            expected += [", ".join(number(one["mean"]) for one in row["by_seed"]) or "-" for row in found]
+        assert expected == said, (page.name, cell[0])
