@@ -75,7 +75,9 @@ def test_prediction_averages_the_labels_of_the_end_that_were_asked() -> None:
     assert (found.place, found.labels) == (0.3, ("0", "10"))
     assert found.measured["mean"] == pytest.approx(0.3)
     assert [seed["mean"] for seed in found.measured["by_seed"]] == pytest.approx([0.2, 0.4])
-    assert found.shortfall == pytest.approx(0.3 - 0.9)
+    assert found.shortfall == pytest.approx(0.3 - 0.9)  # 33 is of the low group; the base reads 100 as of the high one
+    only_high = probes.prediction(probe(), {"0": arm(0.2), "100": arm(0.1)})
+    assert only_high is not None and only_high.shortfall is None
     assert found.measured["ci_low"] is None  # an interval of one label is none of their mean
     one = probes.prediction(probe(), {"0": arm(0.2, 0.1, 0.3), "10": arm(None)})
     assert one is not None and (one.labels, one.measured["ci_low"], one.shortfall) == (("0",), 0.1, None)
@@ -103,7 +105,7 @@ def predictions(*pairs: tuple[float, float]) -> list[probes.Prediction]:
             ((0.1, 0.1), (0.2, 0.3), (0.3, 0.2), (0.4, 0.4)),
             "there 0.80; with the amount by which",
         ),  # 1 - 6 * 2 / (4 * 15)
-        (((0.1, 0.4), (0.2, 0.3), (0.3, 0.2), (0.4, 0.1)), "mst's best trained label 1.00 (Spearman; 1 would"),
+        (((0.1, 0.4), (0.2, 0.3), (0.3, 0.2), (0.4, 0.1)), "of the low group 1.00 (Spearman; 1 would"),
         (((0.1, 0.4), (0.2, 0.3), (0.3, 0.2), (0.4, 0.1)), "there -1.00; "),
         (((0.1, 0.1),) * 4, "does not vary"),
     ],

@@ -105,8 +105,9 @@ class Prediction:
         labels: The held-out labels at the end of deployment that were asked.
         place: Mean place of that end over the headline readings that tell the trained labels apart.
         measured: Mean behaviour of mst at these labels, with the mean of each seed (the form of an arm row).
-        shortfall: How much higher that is than at the best trained label, None when none was asked. A base on which the
-            label is not learnt is high everywhere; this is what a line that folds back predicts.
+        shortfall: How much higher that is than at the best trained label of the low group, None when none of them was
+            asked. A base on which the label is not learnt is high everywhere; this is what a line that folds back
+            predicts.
     """
 
     base: str
@@ -116,13 +117,20 @@ class Prediction:
     shortfall: float | None
 
 
-def _end(probe: Probe) -> tuple[float, tuple[str, ...]] | None:
-    """Mean place and labels of the end of deployment, None where no reading tells the trained labels apart."""
-    for summary in probe["summary"].values():
+def _end(probe: Probe) -> tuple[str, float, tuple[str, ...]] | None:
+    """Direction, mean place and labels of the deployed end; None where no reading tells the trained labels apart."""
+    for direction, summary in probe["summary"].items():
         for end in summary.get("ends", []):
             if end["deployed"]:
-                return float(end["mean"]), tuple(end["labels"])
+                return direction, float(end["mean"]), tuple(end["labels"])
     return None
+
+
+def _low_group(probe: Probe, direction: str) -> list[str]:
+    """The trained labels that the base itself places nearer to the low group, over the readings of `layers`."""
+    readings = layers(probe, direction)
+    places = {name: [reading["projection"].get(name) for reading in readings] for name in probe["trained"]}
+    return [name for name, each in places.items() if each and None not in each and np.mean(each) < 0.5]
 
 
 def prediction(probe: Probe, behaviour: Mapping[str, Row]) -> Prediction | None:
@@ -130,7 +138,8 @@ def prediction(probe: Probe, behaviour: Mapping[str, Row]) -> Prediction | None:
     end = _end(probe)
     if end is None:
         return None
-    rows = {label: behaviour[label] for label in end[1] if label in behaviour and is_number(behaviour[label]["mean"])}
+    direction, place, names = end
+    rows = {label: behaviour[label] for label in names if label in behaviour and is_number(behaviour[label]["mean"])}
     if not rows:
         return None
     by_seed: dict[int, list[float]] = {}
@@ -146,10 +155,10 @@ def prediction(probe: Probe, behaviour: Mapping[str, Row]) -> Prediction | None:
         "ci_high": only["ci_high"],
         "by_seed": [{"seed": seed, "mean": float(np.mean(values))} for seed, values in sorted(whole.items())],
     }
-    trained = [behaviour[label]["mean"] for label in probe["trained"] if label in behaviour]
-    known = [mean for mean in trained if is_number(mean)]
+    low = [behaviour[label]["mean"] for label in _low_group(probe, direction) if label in behaviour]
+    known = [mean for mean in low if is_number(mean)]
     shortfall = measured["mean"] - min(known) if known else None
-    return Prediction(str(probe["base"]), tuple(rows), end[0], measured, shortfall)
+    return Prediction(str(probe["base"]), tuple(rows), place, measured, shortfall)
 
 
 def judgement(predictions: Sequence[Prediction], measured: str) -> str:
@@ -165,7 +174,10 @@ def judgement(predictions: Sequence[Prediction], measured: str) -> str:
         f"with the {what} {_rank_correlation([one.place for one in predictions], values)}"
         for what, values in (
             (f"{measured} of mst there", [one.measured["mean"] for one in predictions]),
-            ("amount by which that is above mst's best trained label", [one.shortfall for one in predictions]),
+            (
+                "amount by which that is above mst's best trained label of the low group",
+                [one.shortfall for one in predictions],
+            ),
         )
     ]
     return (
@@ -198,6 +210,6 @@ def prediction_table(predictions: Sequence[Prediction], measured: str) -> Table:
     caption = (
         "Where each base places the held-out end before training (0: low group of trained labels, 1: high group; mean "
         "over the embeddings and the last layer where they tell these apart) and what mst does there after it. Above "
-        "best trained: how much higher that is than at the trained label where mst is lowest."
+        "best trained: how much higher that is than at the trained label of the low group where mst is lowest."
     )
     return Table(caption, header, tuple(rows))
