@@ -118,7 +118,7 @@ def test_balanced_accuracy_over_seeds_is_linearised() -> None:
     expected = seeds.seeds_and_rows(influence, range(8), bounds=stats.SHARE).interval
     assert (found["ci_low"], found["ci_high"]) == pytest.approx((expected.low, expected.high))
     alone = row(sy.block(sy.cell("sycophancy", "mst", "0", values[:1], right=right)), "balanced_accuracy", "mst", "0")
-    one = stats.balanced(ok[0], right, range(8), bounds=stats.SHARE)
+    one = stats.cluster_interval(stats.balanced_terms(ok[0], right), range(8), bounds=stats.SHARE)
     assert (alone["mean"], alone["ci_low"], alone["ci_high"]) == pytest.approx((one.mean, one.low, one.high))
 
 
