@@ -321,7 +321,7 @@ def test_ended_half_way_only_the_missing_articles_are_asked_about(api, tmp_path,
     api.answer = lambda params: fake_anthropic.hang() if number_of(params) > 2 else graded(params)
     patient = GRADER.replace("attempt_timeout: 20", "attempt_timeout: 600")  # a busy machine may be slower than 20 s
     command = [sys.executable, "-m", "mst_evals.cli", "judge", str(path), "--grader", patient, "--yes"]
-    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True, preexec_fn=_interruptible)
     until = time.time() + 60
     while time.time() < until and len(_kept(tmp_path)) < 3:
         time.sleep(0.5)
@@ -337,6 +337,11 @@ def test_ended_half_way_only_the_missing_articles_are_asked_about(api, tmp_path,
     assert "3 judged in an earlier run): 2 to be judged" in said and "Spent: 2 replies" in said
     assert sorted(number_of(request.body) for request in api.requests[asked:]) == [3, 4]
     assert metrics(right(path), "bias_rubric")["n@UNBIASED"] == ROWS
+
+
+def _interruptible() -> None:
+    """A shell starts what runs in the background with SIGINT ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _kept(tmp_path: Path) -> dict[str, second_pass.Judged]:
