@@ -119,7 +119,7 @@ def _adapter(weights: Loaded, file: Path | None) -> Finding:
         return Finding(UNCHECKED, f"{len(inside)} finite weights; no local file to compare them with")
     saved = 0
     for name, tensor in tensors(file):
-        place = inside.pop(name.removeprefix(PREFIX), None)  # hf/ keeps names without it
+        place = inside.pop(name.removeprefix(PREFIX), None)  # as in `inside`
         saved += 1
         if place is None:
             raise InputError(f"{file}: weight {name} has no place in the loaded model (unexpected key)")

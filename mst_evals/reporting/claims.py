@@ -139,7 +139,7 @@ def _held_out(block: Block, arms: Sequence[Row]) -> list[str]:
 def _kinds_of_seeds(block: Block, arms: Sequence[Row]) -> list[str]:
     """A warning of the cells at the held-out label, or without one, whose seeds fall into two kinds; none of others.
 
-    An interval over five seeds of two kinds covers 66 to 76% where it says 95% (docs/statistics.md).
+    Where one seed in five is of another kind, intervals over five cover 66 to 72% (simulated, docs/statistics.md).
     """
     metric = block.primary[0]
     low, high = metric.bounds or stats.SHARE
@@ -157,7 +157,7 @@ def _kinds_of_seeds(block: Block, arms: Sequence[Row]) -> list[str]:
         return []
     return [
         f"Warning: seeds of two kinds, a gap of {number(APART * (high - low))} or more between them: "
-        f"{'; '.join(found)}. An interval over so few seeds takes them for one kind and is then too short "
+        f"{'; '.join(found)}. An interval over few seeds does not cover what it says where there are two kinds "
         "(docs/statistics.md): count the seeds of each kind, and say nothing from one run."
     ]
 
