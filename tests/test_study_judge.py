@@ -248,7 +248,7 @@ def test_pack_and_report_show_the_grades_of_a_second_pass(tmp_path, monkeypatch,
     plan = study(tmp_path, "moody/a", declared, scorer="lexical", max_tokens=80, labels=labels)
     run(plan, monkeypatch)
     monkeypatch.chdir(tmp_path)
-    assert "1 cells have no grades of the study's judge yet: mst judge" in packing(plan, tmp_path / "early")
+    assert "cells without grades of the study's judge: 1; mst judge" in packing(plan, tmp_path / "early")
     assert set(packed.load(tmp_path / "early").samples["scorer"]) == {"lexical_bias"}
     (row,) = reported(plan, tmp_path)["comparisons"]
     assert (row["metric"], row["declared"]) == ("bias_rubric", True) and row["diff"] is None and row["missing"]

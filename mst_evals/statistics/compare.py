@@ -46,20 +46,39 @@ class OverSeedsAndRows:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """Two columns compared. Intervals are 95%, over rows or clusters of rows, for these seeds.
+class Compared:
+    """What was compared, whatever the two columns hold.
 
     Attributes:
         a: Name of the column a.
         b: Name of the column b.
-        better: Which direction counts as a win.
-        margin: Of the win rate and of the equivalence test, in the unit of the columns.
         lines: Data lines in the file.
         missing: Lines left out because a or b has no value there.
         unbalanced: Rows left out because a seed lacks them.
         rows: Rows compared.
         clusters: Clusters they fall into.
         seeds: Number of seeds, None without a seed column.
+        notes: What a reader has to know about these numbers.
+    """
+
+    a: str
+    b: str
+    lines: int
+    missing: int
+    unbalanced: int
+    rows: int
+    clusters: int
+    seeds: int | None
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison(Compared):
+    """Two columns of numbers compared. Intervals are 95%, over rows or clusters of rows, for these seeds.
+
+    Attributes:
+        better: Which direction counts as a win.
+        margin: Of the win rate and of the equivalence test, in the unit of the columns.
         mean_a: Mean of a (a share, with bounds in 0 to 1, where the column is 0 and 1 only).
         mean_b: Mean of b.
         difference: a minus b with its interval and t test.
@@ -69,19 +88,10 @@ class Comparison:
         equivalence: TOST with the margin.
         detectable: Smallest difference that this many rows find with 80% power.
         over_seeds: New seeds and new rows, None without a seed column.
-        notes: What a reader has to know about these numbers.
     """
 
-    a: str
-    b: str
     better: stats.Better
     margin: float
-    lines: int
-    missing: int
-    unbalanced: int
-    rows: int
-    clusters: int
-    seeds: int | None
     mean_a: stats.Interval
     mean_b: stats.Interval
     difference: stats.Paired
@@ -91,7 +101,21 @@ class Comparison:
     equivalence: stats.Equivalence
     detectable: float | None
     over_seeds: OverSeedsAndRows | None
-    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GradeComparison(Compared):
+    """Two columns of grades compared: only the order PASS, PARTIAL, FAIL enters.
+
+    Attributes:
+        grades_a: Grade -> how many rows (under how many seeds) have it in column a.
+        grades_b: The same of b.
+        sign: On how many rows, or clusters, a has the better grade, with the exact sign test.
+    """
+
+    grades_a: dict[str, int]
+    grades_b: dict[str, int]
+    sign: counts.Signs
 
 
 def _over_seeds(
@@ -125,39 +149,6 @@ def _notes(of_seeds: Sides, binary: bool, clustered: bool, seed_count: int | Non
         smallest = seeds.smallest_p(seed_count)
         notes.append(f"with {seed_count} seeds the exact sign flip cannot go below p = {smallest:g}")
     return tuple(notes)
-
-
-@dataclass(frozen=True)
-class GradeComparison:
-    """Two columns of grades compared: only the order PASS, PARTIAL, FAIL enters.
-
-    Attributes:
-        a: Name of the column a.
-        b: Name of the column b.
-        lines: Data lines in the file.
-        missing: Lines left out because a or b has no grade there.
-        unbalanced: Rows left out because a seed lacks them.
-        rows: Rows compared.
-        clusters: Clusters they fall into.
-        seeds: Number of seeds, None without a seed column.
-        grades_a: Grade -> how many rows (under how many seeds) have it in column a.
-        grades_b: The same of b.
-        sign: On how many rows, or clusters, a has the better grade, with the exact sign test.
-        notes: What a reader has to know about these numbers.
-    """
-
-    a: str
-    b: str
-    lines: int
-    missing: int
-    unbalanced: int
-    rows: int
-    clusters: int
-    seeds: int | None
-    grades_a: dict[str, int]
-    grades_b: dict[str, int]
-    sign: counts.Signs
-    notes: tuple[str, ...]
 
 
 def compare_columns(
@@ -264,7 +255,7 @@ def _compared(
     )
 
 
-def as_json(found: Comparison | GradeComparison) -> str:
+def as_json(found: Compared) -> str:
     """The comparison as JSON: the fields of its dataclass, null where something is not defined."""
     return json.dumps(asdict(found), indent=2, allow_nan=False)
 
@@ -291,7 +282,7 @@ def _equivalence(found: stats.Equivalence) -> str:
     return f"{verdict}; p {_p(found.p)}; 90% interval {_number(found.low)} to {_number(found.high)}"
 
 
-def _table(found: Comparison | GradeComparison) -> Table:
+def _table(found: Compared) -> Table:
     """The table's head: what was compared."""
     title = f"{escape(found.a)} {'against' if isinstance(found, GradeComparison) else 'minus'} {escape(found.b)}"
     table = Table(title=title, title_justify="left", caption_justify="left")

@@ -196,9 +196,7 @@ def pack(path: Path, to: Path | None, out: Path | None, logs_of_seed: int | None
     now = look(plan).values()
     missing, ungraded = (sum(one.name != "done" for one in now), sum(one.why == states.UNGRADED for one in now))
     if ungraded:
-        said = (
-            f"{ungraded} cells have no grades of the study's judge yet: mst judge {plan.out / 'logs'}, then pack again"
-        )
+        said = f"cells without grades of the study's judge: {ungraded}; mst judge {plan.out / 'logs'}, then pack again"
         console.print(Text(f"{folder}: {said}"), soft_wrap=True)
     if done.study_only:
         said = "nothing new is finished; the study file was put beside its cells, which stay as older code made them"
