@@ -60,13 +60,18 @@ def report(
     ] = None,
     runs: Annotated[Path | None, typer.Option(help="Of a study: its folder of runs; default: runs/NAME.")] = None,
     against: Annotated[
-        str | None, typer.Option(help="published: every published number stands beside what this run has in its place.")
+        str | None,
+        typer.Option(
+            help="published: every published number stands beside what this run has in its place. "
+            "Another run (its logs, or the folder that `mst pack` made of it): how far the two agree."
+        ),
     ] = None,
 ) -> None:
     """Turn Inspect logs into a self-contained report: tables, paired comparisons, figures, provenance.
 
     A study file brings its declared family of comparisons, and what is finished of it. `--against published` alone
-    prints the published numbers with an empty column.
+    prints the published numbers with an empty column. `--against OTHER` says of every number whether another run, the
+    same study made again say, agrees.
 
     Example: `mst report runs/demo/logs --out runs/demo/report --against published`
     """

@@ -373,7 +373,7 @@ def small() -> Frame:
 
 
 def test_the_report_of_a_run_has_the_numbers_first(small: Frame, tmp_path: Path) -> None:
-    summary = write(small, None, tmp_path, published=True)
+    summary = write(small, None, tmp_path, beside="published")
     text = summary.markdown.read_text("utf-8")
     first, second = re.findall(r"^## (.*)$", text, re.M)[:2]
     assert (first, second) == ("Bias: beside the published numbers", "Sycophancy: beside the published numbers")

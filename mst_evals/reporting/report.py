@@ -23,7 +23,7 @@ from rich.text import Text
 
 from mst_evals import __version__, prompts, variants
 from mst_evals.manifest import write_text
-from mst_evals.reporting import against, claims, probes, progress, results
+from mst_evals.reporting import against, claims, probes, progress, repeated, results
 from mst_evals.reporting import frame as frames
 from mst_evals.reporting import tables as tabulate
 from mst_evals.reporting.comparisons import MCNEMAR
@@ -45,6 +45,7 @@ FOOTNOTE = (
 )
 OTHERS = "The other labels and arms, one by one"
 NUMERIC = r"[-+–<\d.,%/ ]+|-?[\d.]+%? to -?[\d.]+%?"
+PUBLISHED = "published"  # what a run may stand beside, unless it is another run
 TEMPLATES = Path(__file__).resolve().parent / "templates"
 
 
@@ -147,7 +148,7 @@ def _markdown(sections: Sequence[Section], found: Mapping[str, Any], provenance:
     return "\n".join(lines)
 
 
-def write_report(logs: Path, out: Path, study: "Study | None" = None, published: bool = False) -> Summary:
+def write_report(logs: Path, out: Path, study: "Study | None" = None, beside: str | None = None) -> Summary:
     """Write ``report.html``, ``report.md`` with ``figures/*.svg``, and ``results.json``, each atomically.
 
     Args:
@@ -155,13 +156,22 @@ def write_report(logs: Path, out: Path, study: "Study | None" = None, published:
         out: Directory of the report; made when missing.
         study: The study, which declares the family of comparisons and the equivalence tests; None: that of the packed
             folder, and the default ones where there is none.
-        published: Whether the published numbers stand first, each beside what the run has in its place.
+        beside: `PUBLISHED`: the published numbers stand first, each beside what the run has in its place. Or another
+            run, given as its logs or the folder that `mst pack` made of it: how far the two agree stands first.
 
     Raises:
         InputError: There is no log that can be reported on, or a packed folder is damaged. Nothing is written then.
     """
     frame, study, lead = _read(logs, study)
-    return write(frame, logs, out, study, [logs], published, lead)
+    return write(frame, logs, out, study, [logs], beside, lead)
+
+
+def _beside(what: str, done: Sequence[Computed], headers: Rows) -> tuple[list[Section], Rows]:
+    """The sections that a report begins with, see `write_report`, and the same as rows of ``results.json``."""
+    if what == PUBLISHED:
+        return against.sections(done, headers)
+    other, _, _ = _read(Path(what), None)
+    return repeated.sections(done, headers, list(results.blocks(other)), other.provenance)
 
 
 def write(
@@ -170,7 +180,7 @@ def write(
     out: Path,
     study: "Study | None" = None,
     probed: Sequence[Path] = (),
-    published: bool = False,
+    beside: str | None = None,
     lead: Sequence[str] = (),
 ) -> Summary:
     """Write the report of a frame, as `write_report` does.
@@ -181,7 +191,7 @@ def write(
         out: Directory of the report; made when missing.
         study: As in `write_report`.
         probed: Folders and files that hold axis probes.
-        published: As in `write_report`.
+        beside: As in `write_report`.
         lead: Sentences that the report begins with; how far the study is comes after them.
     """
     far = progress.progress(study, frame.samples) if study else None
@@ -192,9 +202,9 @@ def write(
     )  # fmt: skip
     found = _results(frame, done, comparisons, equivalences)
     found |= {"lead": [*lead, *([far.sentence] if far else [])], "study": _plain(far.facts()) if far else None}
-    if published:
-        first, rows = against.sections(done, frame.provenance)
-        sections, found["published"] = [*first, *sections], _plain(rows)
+    if beside is not None:
+        first, rows = _beside(beside, done, frame.provenance)
+        sections, found["published" if beside == PUBLISHED else "repeated"] = [*first, *sections], _plain(rows)
     provenance = provenance_tables(frame.provenance)
     html, markdown = _html(sections, found, provenance), _markdown(sections, found, provenance)
     for item in (item for section in sections for item in section.items if isinstance(item, Figure)):

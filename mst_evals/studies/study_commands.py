@@ -147,7 +147,7 @@ def _job_row(job: Job, found: Mapping[Cell, State]) -> tuple[str, str, str, str]
 # --- report -------------------------------------------------------------------------------------------------------
 
 
-def report(path: Path, runs: Path | None, out: Path, console: Console, published: bool = False) -> None:
+def report(path: Path, runs: Path | None, out: Path, console: Console, beside: str | None = None) -> None:
     """Report on a study as far as it is: its current logs, and what is packed of the cells that are not here.
 
     Args:
@@ -155,7 +155,7 @@ def report(path: Path, runs: Path | None, out: Path, console: Console, published
         runs: Folder of its runs.
         out: Folder of the report.
         console: Gets the closing summary.
-        published: Put the published numbers beside those of the study.
+        beside: What the study stands beside, see `report.write_report`.
 
     Raises:
         InputError: The study file cannot be used, or nothing of it is finished.
@@ -166,7 +166,7 @@ def report(path: Path, runs: Path | None, out: Path, console: Console, published
     found = look(plan)
     logs = next((folder / "logs" for folder in (plan.out, plan.results()) if (folder / "logs").is_dir()), None)
     probed = [plan.out / axis_probes.FOLDER, plan.results()]
-    summary = write(packed.frame(plan), logs, out, plan.study, probed, published=published)
+    summary = write(packed.frame(plan), logs, out, plan.study, probed, beside=beside)
     console.print(summary_table(summary))
     console.print(_line(plan, found, f"report: {summary.html}"), soft_wrap=True)
 
