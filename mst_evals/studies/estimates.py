@@ -15,11 +15,12 @@ from mst_evals.studies import asked, states
 from mst_evals.studies.cells import Cell, Job, Plan, rows_file
 from mst_evals.studies.states import State
 
-# Measured on the micro worlds, one thread of a server CPU: seconds of a training and of a base's build with the
-# shipped recipes; of an evaluation, for its start and for each 1,000 samples. They hold for bases of that size alone.
-TRAIN = {"bias": 120.0, "sycophancy": 155.0}
+# Measured on the micro worlds, two jobs at a time on two cores of a server CPU and nothing beside them (2026-11-21):
+# seconds of a training with the shipped recipes; of an evaluation, for its start and for each 1,000 samples. A base's
+# build takes what its recipe takes; a study states it. They hold for bases of that size alone.
+TRAIN = {"bias": 120.0, "sycophancy": 210.0}
 BASE = 300.0
-START, PER_1000 = 10.0, {"bias": 80.0, "sycophancy": 14.0}
+START, PER_1000 = 10.0, {"bias": 100.0, "sycophancy": 14.0}
 UNKNOWN = math.inf
 
 
