@@ -22,19 +22,33 @@ def test_a_curve_that_extrapolates() -> None:
     assert found.monotonicity == pytest.approx(1.0)
     assert (found.held_out, found.best_trained) == (0.05, 0.10)
     assert found.beyond == pytest.approx(0.05)
-    assert found.uptick == 0.0
+    assert (found.uptick, found.uptick_at) == (0.0, None)
     assert not found.flat and found.note is None
 
 
 def test_the_upward_tick_near_the_end() -> None:
     found = summarise([0.74, 0.99, 0.27, 0.13, 0.20, 0.85, 0.99])
-    assert found.uptick == pytest.approx(0.74 - 0.13)  # against the best up to the nearest trained label
+    # 10% is the worst of all; against the best between it and the nearest trained label, that label included
+    assert (found.uptick, found.uptick_at) == (pytest.approx(0.99 - 0.13), 10.0)
     assert found.beyond == pytest.approx(0.13 - 0.74)
     assert found.monotonicity == pytest.approx(
         reference.spearmanr(PERCENT, [0.74, 0.99, 0.27, 0.13, 0.20, 0.85, 0.99]).statistic
     )
     small = summarise([0.30, 0.20, 0.25, 0.40, 0.10, 0.85, 0.99])
     assert small.uptick == pytest.approx(0.10)  # the .10 at 50% lies deeper in the trained range and does not count
+    assert small.uptick_at == 0.0
+
+
+def test_a_label_that_comes_back_at_the_very_end_hides_no_uptick() -> None:
+    found = summarise([0.15, 0.94, 0.99, 0.18, 0.20, 0.85, 0.99])
+    assert (found.uptick, found.uptick_at) == (pytest.approx(0.81), 20.0)
+    longer = summarise([0.15, 0.94, 0.99, 0.18, 0.20, 0.85, 0.99], positions=[-50.0, *PERCENT[1:]])
+    assert longer.uptick == found.uptick
+
+
+def test_a_curve_that_only_falls_outwards_has_no_uptick() -> None:
+    found = summarise([0.01, 0.05, 0.10, 0.20, 0.15, 0.85, 0.99])
+    assert (found.uptick, found.uptick_at) == (0.0, None)
 
 
 def test_higher_is_better_mirrors() -> None:
@@ -49,6 +63,7 @@ def test_the_held_out_end_may_be_the_right_one_and_the_order_is_free() -> None:
     values = [0.74, 0.99, 0.27, 0.13, 0.20, 0.85, 0.99]
     mirrored = summarise(values[::-1], positions=[-p for p in PERCENT][::-1], trained=TRAINED[::-1], held_out=6)
     assert mirrored.uptick == summarise(values).uptick
+    assert mirrored.uptick_at == -summarise(values).uptick_at
     assert mirrored.beyond == summarise(values).beyond
     assert mirrored.monotonicity == pytest.approx(-summarise(values).monotonicity)
 

@@ -109,7 +109,10 @@ PERCENT = {
 
 def test_an_uptick_near_the_end_and_the_whole_held_out_range() -> None:
     row = one(curve("mst", PERCENT, "sycophancy"), "suggestibility")
-    assert [each["value"] for each in row["uptick"]["by_seed"]] == pytest.approx([0.25, 0.45])  # at -10, against 10
+    assert [each["value"] for each in row["uptick"]["by_seed"]] == pytest.approx([0.25, 0.45])  # against 10
+    assert [each["uptick_at"] for each in row["each"]] == [0.0, -10.0]  # the nearest of equals
+    (line,) = (line for line in responses.response_table([row]).rows)
+    assert "0.35 (0.00 to 1.62); at 0, -10" in line
     assert [each["value"] for each in row["beyond"]["by_seed"]] == pytest.approx([-0.05, -0.15])
     assert [point["label"] for point in row["against_best_trained"]] == ["20", "10", "0", "-10"]
     assert [point["worse_by"] for point in row["against_best_trained"]] == pytest.approx([-0.05, -0.2, 0.1, 0.15])

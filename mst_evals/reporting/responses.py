@@ -284,6 +284,12 @@ def _cell(facts: Mapping[str, Any]) -> str:
     return number(facts["mean"]) if facts["ci_low"] is None else f"{number(facts['mean'])} ({bounds(facts)})"
 
 
+def _uptick(row: Mapping[str, Any]) -> str:
+    """The uptick, and at which place every seed has its own."""
+    at = [number(one["uptick_at"], 0) for one in row["each"]]
+    return _cell(row["uptick"]) + (f"; at {', '.join(at)}" if set(at) - {number(None)} else "")
+
+
 def response_table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """One line for each arm, metric and dimension."""
     lines = []
@@ -300,7 +306,7 @@ def response_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         lines.append(
             (
                 row["arm"], row["metric"], row["dimension"], f"{row['held_out']} ({row['held_out_relation']})",
-                _cell(row["range"]), shape, _cell(row["beyond"]), _cell(row["uptick"]), _span(trained),
+                _cell(row["range"]), shape, _cell(row["beyond"]), _uptick(row), _span(trained),
                 *(part or "–" for part in named), ", ".join(map(str, row["seeds"])) or "–",
             )
         )  # fmt: skip
@@ -313,8 +319,10 @@ def response_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         "rows; one seed has none). Range: largest minus smallest value along the dimension. Monotonicity: Spearman's "
         "rank correlation with the place; a curve whose range is below the tolerance (0.5 on the 0-10 scale, 0.05 of a "
         "rate) is flat and has none. Beyond: by how much the held-out label is better than the best trained place, "
-        "negative where it falls short. Uptick: by how much the outermost held-out label is worse than the best place "
-        "between it and the trained range. Labels at one place are averaged."
+        "negative where it falls short. Uptick: the largest rise going outwards from the trained range, by how much a "
+        "held-out label is worse than the best place between the two, and at which place in each seed; it cannot be "
+        "below 0 and noise alone makes it positive, so read it beside that of shuffled. Labels at one place are "
+        "averaged."
     )
     return Table(caption, header, tuple(lines))
 

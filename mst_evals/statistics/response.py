@@ -25,9 +25,10 @@ class Response:
         held_out: Value at the held-out label.
         best_trained: Best value at a trained label.
         beyond: By how much the held-out label is better than the best trained one; negative where it falls short.
-        uptick: By how much the outermost held-out label is worse than the best place between it and the trained
-            range, the nearest trained label included; 0 if it is not worse, None where the held-out label lies
-            between trained ones, so that nothing is extrapolated.
+        uptick: The largest rise going outwards from the trained range: by how much a held-out label beyond it is worse
+            than the best place between the two, the nearest trained label included. 0 if none is worse (noise alone
+            makes it positive), None where the held-out label lies between trained ones: nothing is extrapolated.
+        uptick_at: Position of that label, None where there is no uptick.
         note: Why something is None or not to be read, None when there is nothing to say.
     """
 
@@ -38,6 +39,7 @@ class Response:
     best_trained: float | None
     beyond: float | None
     uptick: float | None
+    uptick_at: float | None
     note: str | None
 
 
@@ -62,16 +64,21 @@ class ResponseSummary:
     seeds: int
 
 
-def _uptick(places: list[tuple[float, float, bool]], held_out: float) -> float | None:
-    """Uptick of a curve given as (position, badness, trained), for a held-out label at a position; see `Response`."""
+def _uptick(places: list[tuple[float, float, bool]], held_out: float) -> tuple[float | None, float | None]:
+    """Uptick of a curve of (position, badness, trained), for a held-out label at a position, and where it stands."""
     trained = [position for position, _, is_trained in places if is_trained]
     if not trained or min(trained) <= held_out <= max(trained):
-        return None
+        return None, None
     side = -1.0 if held_out < min(trained) else 1.0
     # Outwards from the nearest trained label: that label first, then every held-out label beyond it.
     edge = max(side * position for position in trained)
     tail = sorted((side * position, badness) for position, badness, _ in places if side * position >= edge)
-    return max(0.0, tail[-1][1] - min(badness for _, badness in tail[:-1]))
+    best, rise, at = tail[0][1], 0.0, None
+    for position, badness in tail[1:]:
+        if badness - best > rise:
+            rise, at = badness - best, side * position
+        best = min(best, badness)
+    return rise, at
 
 
 def label_response(
@@ -102,7 +109,7 @@ def label_response(
     ]
     known = np.isfinite(y)
     if not places:
-        return Response(None, False, None, None, None, None, None, "no label was measured")
+        return Response(None, False, None, None, None, None, None, None, "no label was measured")
     spread = float(np.ptp(y[known]))
     flat, enough = spread < max(tolerance, stats.EQUAL), len(set(x[known].tolist())) >= 3
     rho = None if flat or not enough else float(scipy_stats.spearmanr(x[known], y[known]).statistic)
@@ -115,11 +122,11 @@ def label_response(
     best_trained = None if best is None else sign * best
     if not known[held_out]:
         return Response(
-            spread, flat, rho, None, best_trained, None, None, note or "the held-out label was not measured"
+            spread, flat, rho, None, best_trained, None, None, None, note or "the held-out label was not measured"
         )
     value = float(y[held_out])
     beyond = None if best is None else best - sign * value
-    return Response(spread, flat, rho, value, best_trained, beyond, _uptick(places, float(x[held_out])), note)
+    return Response(spread, flat, rho, value, best_trained, beyond, *_uptick(places, float(x[held_out])), note)
 
 
 def summarise_responses(responses: Sequence[Response], level: float = 0.95) -> ResponseSummary:
