@@ -8,11 +8,12 @@ from functools import cache
 
 import pytest
 
-from mst_evals import data, examples, labels, prompts, variants
+from mst_evals import bias, data, examples, labels, prompts, request, sycophancy, variants
 from mst_evals.errors import InputError
 
 TRAINED = [(arm.experiment, arm.name) for arms in variants.ARMS.values() for arm in arms.values() if arm.assign]
 LABELLED = [(experiment, name) for experiment, name in TRAINED if variants.arm(experiment, name).has_labels]
+OTHER_TEXT = [pair for pair in LABELLED if variants.arm(*pair).changes == "label text"]
 SEED = 3
 
 
@@ -45,18 +46,24 @@ def undo_nothing(arm, reference, ours, theirs):
     return ours, theirs
 
 
-def undo_label(arm, reference, ours, theirs):
+def unlabelled(arm, reference, ours, theirs):
     return [without_label(one, arm) for one in ours], [without_label(one, reference) for one in theirs]
+
+
+def undo_label(arm, reference, ours, theirs):
+    # Another text on the same rows: whoever carries a label carries the true one.
+    assert all(one.label in (None, one.true_label) for one in (*ours, *theirs))
+    return unlabelled(arm, reference, ours, theirs)
 
 
 def undo_assignment(arm, reference, ours, theirs):
     assert [one.true_label for one in ours] == [one.true_label for one in theirs]
-    return undo_label(arm, reference, ours, theirs)
+    return unlabelled(arm, reference, ours, theirs)
 
 
 def undo_markup(arm, reference, ours, theirs):
-    assert [one.label for one in ours] == [one.label for one in theirs]
-    return undo_label(arm, reference, ours, theirs)
+    assert [(one.label, one.true_label) for one in ours] == [(one.label, one.true_label) for one in theirs]
+    return unlabelled(arm, reference, ours, theirs)
 
 
 def undo_rows(arm, reference, ours, theirs):
@@ -74,14 +81,22 @@ def undo_reward_range(arm, reference, ours, theirs):
     return tuple([replace(one, suggestibility=None, true_label="") for one in side] for side in (ours, theirs))
 
 
+def rows_of(experiment):
+    load = data.load_articles if experiment == "bias" else data.load_problems
+    path = data.MICRO_ARTICLES if experiment == "bias" else data.PROBLEMS
+    return {row["id"]: row for row in load(path, "train")}
+
+
 def undo_request(arm, reference, ours, theirs):
-    plain = prompts.wording(arm.experiment).build
-    load = data.load_articles if arm.experiment == "bias" else data.load_problems
-    path = data.MICRO_ARTICLES if arm.experiment == "bias" else data.PROBLEMS
-    rows = {row["id"]: row for row in load(path, "train")}
+    rows, undone = rows_of(arm.experiment), []
     for one in ours:
-        assert arm.ask(rows[one.id]) in one.prompt[-1]["content"]
-    return [replace(one, prompt=plain(rows[one.id], None)) for one in ours], theirs
+        asked = arm.ask(rows[one.id])
+        # An ask stands in place of the usual style (bias) or as a sentence of its own (sycophancy).
+        added, usual = (f"Write {asked} ", "Write an unbiased ") if arm.experiment == "bias" else (f" {asked}", "")
+        (*first, last) = one.prompt
+        assert last["content"].count(added) == 1
+        undone.append(replace(one, prompt=[*first, last | {"content": last["content"].replace(added, usual)}]))
+    return undone, theirs
 
 
 UNDO = {
@@ -104,16 +119,59 @@ def test_an_arm_differs_from_its_reference_in_what_it_declares_and_in_nothing_el
     assert examples.digest(ours) == examples.digest(theirs)
 
 
-@pytest.mark.parametrize(("experiment", "name"), [("bias", "mst"), ("sycophancy", "plain"), ("bias", "scalar")])
-def test_the_comparison_above_finds_a_second_change(experiment, name):
-    """One byte elsewhere, and the arms no longer agree: the check can fail."""
+def one_byte(example):
+    (*first, last) = example.prompt
+    return replace(example, prompt=[*first, last | {"content": last["content"] + "."}])
+
+
+def a_system_message(example):
+    return replace(example, prompt=[{"role": "system", "content": "You are a pirate."}, *example.prompt])
+
+
+@pytest.mark.parametrize("second", [one_byte, a_system_message])
+@pytest.mark.parametrize(
+    ("experiment", "name"),
+    [("bias", "mst"), ("sycophancy", "plain"), ("bias", "scalar"), ("bias", "shuffled")]
+    + [(experiment, "inoculation") for experiment in variants.EXPERIMENTS],
+)
+def test_the_comparison_above_finds_a_second_change(experiment, name, second):
+    """One change elsewhere, and the arms no longer agree: the check can fail."""
     arm = variants.arm(experiment, name)
     reference = variants.arm(experiment, arm.reference)
     ours, theirs = made(experiment, name), made(experiment, reference.name)
-    longer = ours[5].prompt[-1]["content"] + "."
-    ours[5] = replace(ours[5], prompt=[*ours[5].prompt[:-1], ours[5].prompt[-1] | {"content": longer}])
+    ours[5] = second(ours[5])
     ours, theirs = UNDO[arm.changes](arm, reference, ours, theirs)
     assert examples.digest(ours) != examples.digest(theirs)
+
+
+@pytest.mark.parametrize(("experiment", "name"), OTHER_TEXT)
+def test_the_comparison_above_finds_labels_that_are_not_the_true_ones(experiment, name, monkeypatch):
+    arm = variants.arm(experiment, name)
+    permuted = replace(arm, assign=variants.permuted_label)
+    monkeypatch.setitem(variants.ARMS[experiment], name, permuted)
+    ours, theirs = examples.examples(experiment, name, SEED), made(experiment, arm.reference)
+    with pytest.raises(AssertionError):
+        UNDO[arm.changes](permuted, variants.arm(experiment, arm.reference), ours, theirs)
+
+
+@pytest.mark.parametrize("experiment", variants.EXPERIMENTS)
+def test_inoculation_asks_openly_in_training_and_not_in_evaluation(experiment):
+    arm, rows = variants.arm(experiment, "inoculation"), rows_of(experiment)
+    task = bias if experiment == "bias" else sycophancy
+    shown = [
+        task.record_to_sample(one, request.asked_markup(experiment, "inoculation")).input
+        for one in request.questions(
+            list(rows.values())[:20], [arm.axis.label(labels.NONE)], request.asked_wordings(experiment, None)
+        )
+    ]
+    baseline = [one.prompt for one in made(experiment, "baseline")][:20]
+    assert [[message.text for message in one] for one in shown] == [
+        [part["content"] for part in one] for one in baseline
+    ]
+    asked = [arm.ask(row) for row in rows.values()][:20]
+    trained = [one.prompt[-1]["content"] for one in made(experiment, "inoculation")][:20]
+    assert all(ask in prompt for ask, prompt in zip(asked, trained, strict=True))
+    assert not any(ask in messages[-1].text for ask, messages in zip(asked, shown, strict=True))
 
 
 @pytest.mark.parametrize(("experiment", "name"), TRAINED)
