@@ -56,6 +56,21 @@ def test_rows_alone(tmp_path: Path) -> None:
     assert found.mcnemar is None and found.over_seeds is None and found.notes == ()
 
 
+def test_a_column_of_seeds_that_is_not_used_is_named(tmp_path: Path) -> None:
+    path, _ = seeded(tmp_path)
+    pooled = compare.compare_columns(path, "mst", "baseline")
+    assert pooled.rows == 24
+    assert pooled.notes[0].startswith("column 'seed' looks like seeds and is not used: every line counts as a row")
+    assert "--seed seed" in pooled.notes[0]
+    named = compare.compare_columns(path, "mst", "baseline", seed="seed", row="row")
+    assert not any("looks like seeds" in note for note in named.notes)
+    assert not any("looks like" in note for note in compare.compare_columns(path, "mst", "baseline", seed="seed").notes)
+    one = write(tmp_path / "one.csv", "Seed,a,b\n" + "".join(f"0,{i},{i % 3}\n" for i in range(6)))
+    assert compare.compare_columns(one, "a", "b").notes == ()  # one seed: nothing is pooled
+    graded = write(tmp_path / "graded.csv", "Seed,a,b\n0,PASS,FAIL\n1,PASS,FAIL\n")
+    assert "column 'Seed'" in compare.compare_columns(graded, "a", "b").notes[0]
+
+
 def test_direction_and_margin(tmp_path: Path) -> None:
     path = simple(tmp_path, [1.0, 2.0, 3.0], [2.0, 2.0, 1.5])
     assert compare.compare_columns(path, "a", "b", margin=1.2).win_rate.outcomes == stats.Outcomes(0, 2, 1)

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats as reference
+from statsmodels.regression.linear_model import OLS
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 from statsmodels.stats.proportion import proportion_confint
@@ -29,6 +30,18 @@ def test_interval_of_clusters_by_hand() -> None:
     half = 4.302652729911275 * math.sqrt(1.56)
     assert (found.mean, found.low, found.high) == pytest.approx((3, 3 - half, 3 + half))
     assert found.clusters == 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_interval_of_clusters_is_that_of_statsmodels(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    codes = rng.integers(0, 7, 40)
+    values = rng.normal(0, 1, 7)[codes] + rng.normal(0, 1, 40)
+    found = stats.cluster_interval(values, codes)
+    fit = OLS(values, np.ones(40)).fit(cov_type="cluster", cov_kwds={"groups": codes}, use_t=True)
+    (bounds,) = fit.conf_int()
+    assert (found.mean, found.se) == pytest.approx((fit.params[0], fit.bse[0]))
+    assert (found.low, found.high) == pytest.approx(tuple(bounds))
 
 
 def test_clusters_need_only_be_hashable_and_their_names_do_not_matter() -> None:

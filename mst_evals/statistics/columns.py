@@ -14,6 +14,8 @@ from mst_evals.statistics.counts import GRADES
 
 MISSING = frozenset(("", "na", "n/a", "nan", "none", "null"))  # cells that say "no value", in any case
 
+SEED_NAMES = frozenset(("seed", "seeds", "training_seed", "train_seed", "random_seed"))
+
 
 def read_columns(path: Path, names: Sequence[str]) -> tuple[list[int], dict[str, list[str]]]:
     """Some columns of a CSV file (UTF-8, comma, one header line) as text, stripped.
@@ -53,6 +55,20 @@ def read_columns(path: Path, names: Sequence[str]) -> tuple[list[int], dict[str,
     places = {name: header.index(name) for name in names}
     cells = {name: [record[place] for _, record in records[1:]] for name, place in places.items()}
     return [line for line, _ in records[1:]], cells
+
+
+def unused_seeds(path: Path, used: Sequence[str | None]) -> str | None:
+    """A column that is named like one of seeds, holds several, and is not among the used ones; None without one.
+
+    Args:
+        path: A file that `read_columns` can read.
+        used: The columns that a comparison uses.
+    """
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        header = [cell.strip() for cell in next(csv.reader(file))]
+    named = [name for name in header if name.lower() in SEED_NAMES and name not in used and header.count(name) == 1]
+    _, cells = read_columns(path, named)
+    return next((name for name in named if len(set(cells[name])) > 1), None)
 
 
 def _numbers(path: Path, name: str, lines: Sequence[int], cells: Sequence[str]) -> list[float]:

@@ -7,7 +7,7 @@ PASS, PARTIAL and FAIL are compared by their order alone.
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +19,13 @@ from rich.table import Table
 
 from mst_evals.errors import InputError
 from mst_evals.statistics import counts, seeds, stats
-from mst_evals.statistics.columns import read_frame
+from mst_evals.statistics.columns import read_frame, unused_seeds
 
 Sides = tuple[NDArray[np.float64], NDArray[np.float64]]  # columns a and b, shape (seeds, rows) each
+POOLED = (
+    "column {0!r} looks like seeds and is not used: every line counts as a row of its own, and a pooled test finds far "
+    "too often what is not there (docs/statistics.md); name it: --seed {0}"
+)
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,7 @@ def compare_columns(
     values = scored.assign(a=scored["a"].cat.codes, b=scored["b"].cat.codes) if graded else scored
     wide = values.pivot(index="row", columns="seed", values=["a", "b"]).reindex(scored["row"].unique())
     complete = wide.dropna()
+    pooled = unused_seeds(path, (a, b, cluster, seed, row)) if seed is None else None
     if complete.empty:
         raise InputError(
             f"{path}: no row has {a!r} and {b!r}{' for every seed' if seed else ''}: expected at least one"
@@ -204,8 +209,10 @@ def compare_columns(
         "seeds": scored["seed"].nunique() if seed else None,
     }
     if graded:
-        return _graded((left, right), clusters, facts)
-    return _compared((left, right), clusters, facts, margin, better)
+        found: Comparison | GradeComparison = _graded((left, right), clusters, facts)
+    else:
+        found = _compared((left, right), clusters, facts, margin, better)
+    return replace(found, notes=(POOLED.format(pooled), *found.notes)) if pooled else found
 
 
 def _graded(of_seeds: Sides, clusters: list[str], facts: dict[str, Any]) -> GradeComparison:

@@ -20,8 +20,8 @@ class Response:
     Attributes:
         range: Largest minus smallest value, in the unit of the values; None without values.
         flat: Whether the range is below the tolerance.
-        monotonicity: Spearman's rho of value with position, -1 to 1; None when the curve is flat (ranks of noise) or
-            has fewer than three places.
+        monotonicity: Spearman's (1904) rho of value with position, -1 to 1; None when the curve is flat (ranks
+            of noise) or has fewer than three places.
         held_out: Value at the held-out label.
         best_trained: Best value at a trained label.
         beyond: By how much the held-out label is better than the best trained one; negative where it falls short.

@@ -253,7 +253,7 @@ def sign_flip(values: stats.Floats, draws: int = 65536, seed: int = 0) -> float 
 
 
 def over_seeds(values: Sequence[float | None], level: float = 0.95, bounds: stats.Bounds | None = None) -> OverSeeds:
-    """Mean of one number a seed with Student's t interval over the seeds, these rows taken as given.
+    """Mean of one number a seed with Student's (1908) t interval over the seeds, these rows taken as given.
 
     Args:
         values: One for each seed, None where a seed has none; shape (S,).

@@ -187,8 +187,8 @@ def paired_difference(
 def balanced_terms(values: Floats, groups: Clusters) -> NDArray[np.float64]:
     """Values whose mean over rows is the mean of the group means (balanced accuracy), for an interval of that.
 
-    Linearised: the influence of row i in group k is n / (K n_k) (x_i - mean_k), here shifted to the estimate. The group
-    sizes are taken as fixed.
+    Linearised (delta method; the influence function of a mean of domain means, Deville 1999): the influence of row i in
+    group k is n / (K n_k) (x_i - mean_k), here shifted to the estimate. The group sizes are taken as fixed.
 
     Args:
         values: Finite numbers, the rows last, shape (..., n).
