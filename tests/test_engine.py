@@ -298,8 +298,11 @@ def test_dry_run_and_status(tmp_path: Path) -> None:
     out = tmp_path / "out"
     said = printed(lambda console: study_commands.run(path, 2, "local", True, out, console))
     # 3 trainings and 4 sweeps: 380 s in all, on two at a time half of it
-    assert "2 jobs at a time: about 3 min (6 min one after another); declared budget 75 min" in said
+    assert "2 jobs at a time: about 3 min (6 min one after another); declared budget of 75 min" in said
     assert not out.exists()
+    tight = write_study(tmp_path / "tight", minutes=2, durations={"train": 100, "evaluate": 20})
+    said = printed(lambda console: study_commands.run(tight, 2, "local", True, out, console))
+    assert "about 3 min (6 min one after another); OVER THE budget of 2 min" in said
     plan = plan_of(path)
     finish(plan)
     said = printed(lambda console: study_commands.run(path, 2, "local", True, out, console))

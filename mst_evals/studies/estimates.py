@@ -10,17 +10,17 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from mst_evals import data, manifest
+from mst_evals import data, examples, manifest
 from mst_evals.studies import asked, states
 from mst_evals.studies.cells import Cell, Job, Plan, rows_file
 from mst_evals.studies.states import State
 
 # Measured on the micro worlds, two jobs at a time on two cores of a server CPU and nothing beside them (2026-11-21):
-# seconds of a training with the shipped recipes; of an evaluation, for its start and for each 1,000 samples. A base's
-# build takes what its recipe takes; a study states it. They hold for bases of that size alone.
-TRAIN = {"bias": 120.0, "sycophancy": 210.0}
+# seconds of a training on all rows with the shipped recipes; of an evaluation, for its start and for each 1,000
+# samples. A base's build takes what its recipe takes; a study states it. They hold for bases of that size alone.
+TRAIN = {"bias": 120.0, "sycophancy": 200.0}
 BASE = 300.0
-START, PER_1000 = 10.0, {"bias": 100.0, "sycophancy": 14.0}
+START, PER_1000 = 3.0, {"bias": 105.0, "sycophancy": 23.0}
 UNKNOWN = math.inf
 
 
@@ -47,7 +47,9 @@ def _expected(plan: Plan, job: Job, cell: Cell, past: Sequence[Mapping[str, Any]
     stated = getattr(plan.study.durations, cell.kind)
     if cell.kind != "evaluate":
         alike = [float(one["seconds"]) for one in kind]
-        constant = TRAIN[plan.study.experiment] if cell.kind == "train" else BASE
+        constant = BASE
+        if cell.kind == "train":  # after its start it takes as long as it has rows
+            constant = START + (TRAIN[plan.study.experiment] - START) * _share(plan.study.experiment, job.arm)
     else:
         number = samples(plan, job, cell)
         alike = [float(one["seconds"]) for one in kind if 0.8 < one.get("samples", 0) / number < 1.25]
@@ -55,6 +57,12 @@ def _expected(plan: Plan, job: Job, cell: Cell, past: Sequence[Mapping[str, Any]
     if alike:
         return mean(alike)
     return float(stated) if stated is not None else constant if _is_micro(job) else UNKNOWN
+
+
+@cache
+def _share(experiment: str, arm: str) -> float:
+    """Share of the project's own training rows that an arm trains on."""
+    return len(examples.examples(experiment, arm, 0)) / len(examples.examples(experiment, "baseline", 0))
 
 
 def _is_micro(job: Job) -> bool:

@@ -92,7 +92,9 @@ def print_plan(plan: Plan, at_once: int, console: Console) -> None:
             text = f"{job.name}: {len(left)} of {len(job.cells)} cells to do, {_seconds(expected, left)}"
             console.print(Text(text), soft_wrap=True)
     total = estimates.left(plan, found, at_once, expected)
-    budget = f"; declared budget {plan.study.minutes:g} min" if plan.study.minutes is not None else ""
+    stated = plan.study.minutes
+    over = stated is not None and estimates.UNKNOWN > total > 60 * stated
+    budget = "" if stated is None else f"; {'OVER THE' if over else 'declared'} budget of {stated:g} min"
     summed = _seconds(expected, [cell for cell in plan.cells if found[cell].name != "done"])
     took = f"about {estimates.minutes(total)} ({summed} one after another)"
     took = _unknown(plan) if total == estimates.UNKNOWN else took
