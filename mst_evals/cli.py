@@ -89,6 +89,9 @@ def run_study(
     engine: Annotated[str, typer.Option(help="local, or slurm (parameters: `slurm:` in the study file).")] = "local",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan with the expected time.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of adapters and logs; default: runs/NAME.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="This job alone (--dry-run names them) and the base it needs; repeatable.")
+    ] = None,
 ) -> None:
     """Train and evaluate what a study lacks: bases, arms x seeds x conditions, and every sweep.
 
@@ -99,7 +102,7 @@ def run_study(
     """
     from mst_evals.studies import study_commands
 
-    raise typer.Exit(study_commands.run(study, jobs, engine, dry_run, out, Console()))
+    raise typer.Exit(study_commands.run(study, jobs, engine, dry_run, out, Console(), only or ()))
 
 
 @app.command()

@@ -34,6 +34,18 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.undo()
 
 
+def test_some_jobs_alone_bring_the_base_that_they_need(tmp_path: Path) -> None:
+    built = {"world": "sycophancy", "seed": 3, "arguments": {"steps": 10}}
+    whole = plan_of(write_study(tmp_path / "built", base=built))
+    few = whole.among(["mst-seed1"])
+    assert [job.name for job in few.jobs] == ["base-base", "mst-seed1"]
+    assert set(few.cells) < set(whole.cells)
+    shipped = plan_of(write_study(tmp_path / "shipped"))
+    assert [job.name for job in shipped.among(["mst-seed1", "ootb"]).jobs] == ["ootb", "mst-seed1"]
+    with pytest.raises(InputError, match="no job 'mst-sed1'; did you mean 'mst-seed1'"):
+        shipped.among(["mst-sed1"])
+
+
 def edit(path: Path, old: str, new: str) -> None:
     """Change a file so that its time of change is another one, too."""
     text = path.read_text(encoding="utf-8")

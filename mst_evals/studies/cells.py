@@ -8,16 +8,17 @@ another name and never mixed with what was there. Nothing here looks at results 
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from mst_evals import data, manifest
+from mst_evals.errors import InputError
 from mst_evals.studies import asked, checks, inputs
 from mst_evals.studies.asked import Asked
 from mst_evals.studies.study import Base, Condition, Study
-from mst_evals.studies.study_file import read_yaml
+from mst_evals.studies.study_file import nearest, read_yaml
 
 Kind = Literal["base", "train", "evaluate"]
 FOLDERS: dict[Kind, str] = {"base": "bases", "train": "adapters", "evaluate": "logs"}
@@ -113,6 +114,19 @@ class Plan:
         """All cells."""
         return [cell for job in self.jobs for cell in job.cells]
 
+    def among(self, names: Sequence[str]) -> "Plan":
+        """The plan of some of its jobs, and of the bases that they need.
+
+        Raises:
+            InputError: It has no job of such a name.
+        """
+        known = {job.name: job for job in self.jobs}
+        for name in names:
+            if name not in known:
+                raise InputError(f"{self.path}: no job {name!r}{nearest(name, list(known))}")
+        needed = {known[name].needs for name in names}
+        return replace(self, jobs=tuple(job for job in self.jobs if job.name in names or job.make in needed - {None}))
+
     def directory(self, cell: Cell) -> Path:
         """Where a cell's result is."""
         return self.out / cell.place
@@ -141,6 +155,7 @@ def plan(study: Study, path: Path, out: Path, only: str | None = None) -> Plan:
     Raises:
         InputError: A file of the study cannot be used.
     """
+    checks.check_articles(study, path)
     recipe = read_yaml(checks.recipe_path(study, path))
     known = _read_known(out)
     size = len(known)

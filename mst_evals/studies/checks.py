@@ -137,19 +137,23 @@ def _check_arguments(study: Study, path: Path) -> None:
 
 
 def check_articles(study: Study, path: Path) -> None:
-    """Say how the articles of a study are made that trains on them before they are there.
+    """Check that the articles that a study trains on have been written.
 
-    This is no part of `check`, since a study may be planned (`mst plan`) before its articles are written.
+    This is no part of `check`: a study may be planned (`mst plan`) before they are.
 
     Raises:
-        InputError: They are not there.
+        InputError: They have not; it names the command that writes them.
     """
     recipe = read_yaml(recipe_path(study, path))
     for condition in asked.conditions(study):
-        file = Path({**recipe, **condition.arguments}.get("articles", MICRO_ARTICLES))
+        file = Path(str({**recipe, **condition.arguments}.get("articles", "")))
         trained = any(seed is not None for _, seed in asked.models(study, condition))
-        if study.experiment == "bias" and trained and not file.exists() and file.name == MICRO_ARTICLES.name:
-            pass
+        if file.name != "articles.jsonl" or file.exists() or not trained:  # any other name is not of our making
+            continue
+        base = condition.base or study.base
+        hub = isinstance(base, str) and base_directory(base, path) is None
+        command = f"mst data articles --model {f'hf/{base}' if hub else 'MODEL'} --out {file.parent}"
+        raise InputError(f"{file}: the training articles are not written yet, expected: {command} (docs/ladder.md)")
 
 
 def _check_names(found: Mapping[str, Any], known: list[str], where: str, trainer: str) -> None:

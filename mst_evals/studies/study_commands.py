@@ -1,6 +1,6 @@
 """What `mst run`, `mst status` and `mst pack` do and print."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -33,8 +33,16 @@ def look(plan: Plan) -> dict[Cell, State]:
     return states.states(plan, packed.cells(plan.results()))
 
 
-def run(path: Path, jobs: int | None, engine: str, dry_run: bool, out: Path | None, console: Console) -> int:
-    """Run what a study lacks, or print what that would be.
+def run(
+    path: Path,
+    jobs: int | None,
+    engine: str,
+    dry_run: bool,
+    out: Path | None,
+    console: Console,
+    only: Sequence[str] = (),
+) -> int:
+    """Run what a study lacks, or print what that would be; of some jobs alone, if any are named.
 
     Returns:
         Exit code: 1 when a cell is not done at the end.
@@ -47,6 +55,7 @@ def run(path: Path, jobs: int | None, engine: str, dry_run: bool, out: Path | No
     if engine not in executors.ENGINES:
         raise InputError(f"--engine is {engine!r}, expected one of {', '.join(executors.ENGINES)}")
     plan = read_plan(path, out)
+    plan = plan.among(only) if only else plan
     at_once = jobs if jobs is not None else executors.default_jobs(engine)
     if dry_run:
         print_plan(plan, at_once, console)
