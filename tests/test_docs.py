@@ -51,3 +51,9 @@ def test_every_number_of_a_marked_table_is_that_of_the_committed_results(page: P
         if len(said) > 1:
             expected += [", ".join(number(one["mean"]) for one in row["by_seed"]) or "-" for row in found]
         assert expected == said, (page.name, cell[0])
+
+
+def test_the_committed_logs_stay_under_30_megabytes() -> None:
+    logs = [log.stat().st_size for log in (ROOT / "docs" / "results").glob("*/logs/*/*.eval")]
+    assert len(logs) >= 8  # ootb and the main arms of one seed, of both experiments
+    assert sum(logs) < 30e6

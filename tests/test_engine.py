@@ -19,7 +19,18 @@ from study_files import finish, ledger, plan_of, pretend, work, write_study
 from mst_evals import manifest
 from mst_evals.errors import InputError, StepError
 from mst_evals.reporting import frame
-from mst_evals.studies import axis_probes, engine, estimates, executors, locks, packed, run_cell, states, study_commands
+from mst_evals.studies import (
+    axis_probes,
+    engine,
+    estimates,
+    executors,
+    locks,
+    packed,
+    packed_files,
+    run_cell,
+    states,
+    study_commands,
+)
 from mst_evals.studies.cells import Plan
 
 HERE = Path(__file__).resolve().parent
@@ -481,8 +492,12 @@ def test_only_logs_of_the_main_wording_and_of_the_main_arms_are_copied(tmp_path:
     plan = plan_of(path)
     finish(plan)
     for _, cell in packed.current(plan):
-        (plan.directory(cell) / "log.eval").write_bytes(b"12")
-    assert packed.copy_logs(plan, tmp_path / "packed", 0) == 4
+        with zipfile.ZipFile(plan.directory(cell) / "log.eval", "w") as log:
+            log.writestr("header.json", "{}" * 500)
+    size = packed.copy_logs(plan, tmp_path / "packed", 0)
+    both = list((tmp_path / "packed" / "logs").glob("*/*.eval"))
+    assert size == sum(log.stat().st_size for log in both) < 1000  # of 2,000 bytes that compress well
+    assert [packed_files.zipfile.ZipFile(log).read("header.json") for log in both] == [b"{}" * 500] * 2
     copied = {log.parent.name.rsplit("-", 1)[0] for log in (tmp_path / "packed" / "logs").glob("*/*.eval")}
     assert copied == {"ootb-standard", "mst-seed0-standard"}
 

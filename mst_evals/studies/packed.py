@@ -253,7 +253,7 @@ def copy_logs(plan: Plan, folder: Path, seed: int) -> int:
             for log in plan.directory(cell).glob("*.eval"):
                 copy = folder / "logs" / cell.name / log.name
                 copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(log, copy)
+                packed_files.copy_log(log, copy)
                 size += copy.stat().st_size
     return size
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import zipfile_zstd as zipfile  # what Inspect writes its logs with
+
 from mst_evals import data, manifest
 from mst_evals.errors import InputError
 from mst_evals.studies import asked, study_file
@@ -19,10 +21,23 @@ from mst_evals.studies.study import Study
 
 FRAME, CELLS, STUDY = "frame.parquet", "cells.json", "study.yaml"
 SCHEMA = 1
+LEVEL = 9  # of zstd: a higher one takes six times as long for nothing (samples are small)
 UNDECLARED = (
     "This folder was packed without its study file, so no comparison here counts as declared before the run: all are "
     "exploratory, whatever Holm covers by default. `mst pack STUDY.yaml --to FOLDER` puts the file beside its results."
 )
+
+
+def copy_log(log: Path, copy: Path) -> None:
+    """Copy an Inspect log, with the same content compressed a little further (Inspect writes zstd at a quick level).
+
+    Args:
+        log: The log, a zip file.
+        copy: Where it goes.
+    """
+    with zipfile.ZipFile(log) as old, zipfile.ZipFile(copy, "w") as new:
+        for part in old.infolist():
+            new.writestr(part.filename, old.read(part), zipfile.ZIP_ZSTANDARD, LEVEL)
 
 
 def read_list(folder: Path) -> dict[str, Any] | None:
