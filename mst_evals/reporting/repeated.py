@@ -30,7 +30,7 @@ HEADER = (
 )  # fmt: skip
 NOTES = (
     "Matched by experiment, split, data, choice, wording, base, condition, scorer, judge, arm and label; what only one "
-    "run has is counted. Difference: this run minus the other, paired by row and, where both have it, by seed; it has "
+    "run has is named. Difference: this run minus the other, paired by row and, where both have it, by seed; it has "
     "no interval where all values are equal.",
     "That two intervals overlap is a weak agreement: it says that neither run contradicts the other. The interval of "
     "the difference is the stricter reading; of many such intervals about one in twenty leaves zero out by chance.",
@@ -170,9 +170,10 @@ def _said(pairs: Sequence[tuple[Block, Pair]]) -> list[str]:
     ]
     if values:
         block, most = max(pairs, key=lambda one: one[1].largest or 0.0)
+        where = f" ({_names([(block, most)])})" if equal < values else ""
         lines.append(
             f"Of {values} values of a row under a seed {equal} are equal within {SAME:g}; the largest difference is "
-            f"{most.largest:.2g} ({_names([(block, most)])})."
+            f"{most.largest:.2g}{where}."
         )
     if there:
         differ = sum(map(excludes_zero, apart_at_all))
