@@ -6,6 +6,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+PRICE = "INPUT,OUTPUT in USD per million tokens, one for all judges or for each."
+
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the program."""
@@ -24,9 +26,7 @@ def judge(
     yes: Annotated[bool, typer.Option("--yes", help="Spend without asking.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder for judged copies; by default the logs get grades.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace grades of another judge or rubric.")] = False,
-    price: Annotated[
-        list[str] | None, typer.Option(help="INPUT,OUTPUT in USD per million tokens, one for all judges or for each.")
-    ] = None,
+    price: Annotated[list[str] | None, typer.Option(help=PRICE)] = None,
 ) -> None:
     """Grade articles that are written already, and put the grades into their logs. The cost is shown before and after.
 
@@ -51,8 +51,10 @@ def judge_card(
         str | None, typer.Option(help="Model that wrote the articles of --data that name no writer.")
     ] = None,
     attacked: Annotated[int, typer.Option(help="Articles that each attack is tried on; 0: no attacks.")] = 8,
+    yes: Annotated[bool, typer.Option("--yes", help="Spend without asking.")] = False,
+    price: Annotated[list[str] | None, typer.Option(help=PRICE)] = None,
 ) -> None:
-    """Grade articles whose slant is known, and say how far a judge can be trusted.
+    """Grade articles whose slant is known, and say how far a judge can be trusted. The cost is shown before and after.
 
     Rank correlation with the intended slant, neutral against slanted, left/right symmetry, fair but critical reports,
     slant by omission, agreement with itself and with another judge, unscored replies, attacks in the text.
@@ -61,7 +63,9 @@ def judge_card(
     """
     from mst_evals.judging import judging_commands
 
-    code = judging_commands.judge_card(grader, Console(), data, out, repeat, second_grader, generator, attacked)
+    code = judging_commands.judge_card(
+        grader, Console(), data, out, repeat, second_grader, generator, attacked, yes, price or ()
+    )
     raise typer.Exit(code)
 
 
@@ -87,11 +91,17 @@ def audit(
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for what is graded.")] = None,
     rows: Annotated[int | None, typer.Option(help="Articles to grade, spread evenly over all logs.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Spend without asking.")] = False,
+    price: Annotated[str | None, typer.Option(help="INPUT,OUTPUT in USD per million tokens.")] = None,
 ) -> None:
     """Look for the label or the prompt in every text that a judge was given. Exit code 1 when there is one.
+
+    With --rescore the articles are graded again with and without the label's text, label and prompt cut out of them
+    first; the cost is shown before and after.
 
     Example: `mst audit logs --rescore lexical`
     """
     from mst_evals.judging import judging_commands
 
-    raise typer.Exit(judging_commands.audit(logs, Console(), rescore, out, rows))
+    prices = [price] if price else []
+    raise typer.Exit(judging_commands.audit(logs, Console(), rescore, out, rows, yes, prices))

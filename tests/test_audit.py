@@ -20,7 +20,7 @@ from rich.console import Console
 
 from mst_evals import axes, labels, prompts, rubrics
 from mst_evals.errors import InputError
-from mst_evals.judging import audit, judging_commands, leaks, logs, rescoring
+from mst_evals.judging import audit, grading, judging_commands, leaks, logs, rescoring
 
 LABEL = labels.SLANT.label("UNBIASED").texts[0]
 ARTICLE = "Officials in Springfield said on Monday that the plan would cost nine million dollars. " * 3
@@ -29,7 +29,8 @@ ROWS = [topic(number) for number in range(3)]
 
 def run_audit(*paths: Path, **more: Any) -> tuple[int, str]:
     said = io.StringIO()
-    code = judging_commands.audit(paths, Console(file=said, width=200), display="none", **more)
+    options = {"display": "none", "yes": True} | more
+    code = judging_commands.audit(paths, Console(file=said, width=200), **options)
     return code, said.getvalue()
 
 
@@ -262,12 +263,12 @@ def test_the_published_fault_is_found_where_the_log_does_not_know_its_label(tmp_
     assert found.unlabelled == 3
 
 
-def test_a_whole_decoded_text_in_the_place_of_the_completion_is_found(run: Any, topics: str, judge: Any) -> None:
+def decoded(messages: Any) -> str:
     """The published code's very fault: its "article" began with system prompt, label and user prompt."""
+    return "".join(f"{message.role}\n{message.text}\n" for message in messages) + f"assistant\n{ARTICLE}"
 
-    def decoded(messages: Any) -> str:
-        return "".join(f"{message.role}\n{message.text}\n" for message in messages) + f"assistant\n{ARTICLE}"
 
+def test_a_whole_decoded_text_in_the_place_of_the_completion_is_found(run: Any, topics: str, judge: Any) -> None:
     log = run("bias", stub_model(decoded), judge, topics=topics)
     code, said = run_audit(Path(log.location))
     assert code == 1
@@ -323,6 +324,19 @@ def test_a_judge_that_left_no_trace_is_not_called_clean(tmp_path: Path, run: Any
         run_audit(stripped(clean))
 
 
+def test_samples_come_in_the_order_of_the_data_set_whatever_a_log_lacks(
+    run: Any, topics: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = run("bias", stub_model(ARTICLE), topics=topics, scorer="lexical")
+    ids = [str(sample.id) for sample in log.samples]
+    log.samples = log.samples[:0:-1]
+    monkeypatch.setattr(logs, "AT_ONCE", 2)
+    for name in ("some.eval", "some.json"):
+        write_eval_log(log, tmp_path / name)
+        found = list(logs.read_samples(tmp_path / name))
+        assert [sample.id for sample in found] == ids[1:] and {sample.completion for sample in found} == {ARTICLE}
+
+
 def test_what_is_no_log_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.eval"
     broken.write_bytes(b"PK not an archive")
@@ -340,6 +354,12 @@ def test_what_is_no_log_is_named(tmp_path: Path) -> None:
 # --- grading again --------------------------------------------------------------------------------------------------
 
 
+def graded_again(path: Path, judge: Any, folder: Path) -> list[rescoring.Shift]:
+    chosen = rescoring.choose(audit.audit([path]).completions)
+    graded = grading.grade(grading.plan(chosen.texts(), judge, 1, folder / "again"), "none")
+    return rescoring.shifts(chosen.samples, graded)
+
+
 def test_what_the_labels_text_does_to_a_judge_that_reads_it(run: Any, topics: str, tmp_path: Path) -> None:
     log = run("bias_sweep", stub_model(ARTICLE), topics=topics, scorer="lexical", labels="UNBIASED,strong_left,none")
     calls = iter(range(1000))
@@ -348,8 +368,7 @@ def test_what_the_labels_text_does_to_a_judge_that_reads_it(run: Any, topics: st
         told = LABEL in messages[-1].text
         return reply((2 if told else 5) + 0.01 * (next(calls) % 3))
 
-    found = audit.audit([Path(log.location)])
-    shifts = rescoring.shifts(found.completions, stub_model(impressed, "judge"), tmp_path / "again", display="none")
+    shifts = graded_again(Path(log.location), stub_model(impressed, "judge"), tmp_path)
     by_label = {one.label: one for one in shifts}
     assert list(by_label) == ["all", "UNBIASED", "strong_left"]
     assert by_label["UNBIASED"].shift.interval.mean == pytest.approx(-3, abs=0.05)
@@ -357,6 +376,83 @@ def test_what_the_labels_text_does_to_a_judge_that_reads_it(run: Any, topics: st
     assert by_label["strong_left"].shift.interval.mean == pytest.approx(0, abs=0.05)
     assert by_label["all"].shift.interval.mean == pytest.approx(-1.5, abs=0.05)
     assert (by_label["all"].articles, by_label["all"].unscored) == (8, 0)
+
+
+def impressed(messages: Any) -> str:
+    return reply(2 if LABEL in messages[-1].text else 5)
+
+
+@pytest.mark.parametrize(
+    "writer",
+    [decoded, f"{LABEL}\n\n{ARTICLE}", f"{ARTICLE[:87]}**{LABEL.upper()}** {ARTICLE[87:]}", f"label: {LABEL}{ARTICLE}"],
+    ids=["the whole decoded text", "the label first", "the label in the middle", "its line"],
+)
+def test_a_label_inside_the_completion_is_cut_out_before_it_is_graded_again(
+    run: Any, topics: str, judge: Any, tmp_path: Path, writer: Any
+) -> None:
+    """Left inside, it would stand on both sides, and a judge that it sways would be cleared with a shift of 0."""
+    log = run("bias", stub_model(writer), judge, topics=topics)
+    again = stub_model(impressed, "again")
+    code, said = run_audit(Path(log.location), rescore=again, out=tmp_path / "again")
+    assert code == 1 and "LEAK, label in the article: 4 of 4" in said
+    assert "were cut out of 4 completions before they are graded again" in said and "are not graded again" not in said
+    assert "in front of 4 articles moves the grade of stub/again by -3.00 (no interval), alike in every" in said
+    assert "4 verdicts turn" in said
+    shown = [prompt.split("BEGIN ")[-1] for prompt in seen(again)]
+    assert sum(LABEL.upper() in text.upper() for text in shown) == 4 == len(shown) / 2
+
+
+def test_what_the_label_cannot_be_told_from_is_left_out_and_counted(run: Any, topics: str, tmp_path: Path) -> None:
+    texts = iter(
+        [ARTICLE, f"Objective facts, several viewpoints and neutrality. {ARTICLE}", LABEL, f"{LABEL} {ARTICLE}"]
+    )
+    log = run("bias", stub_model(lambda messages: next(texts)), topics=topics, scorer="lexical")
+    again = stub_model(impressed, "again")
+    code, said = run_audit(Path(log.location), rescore=again, out=tmp_path / "again")
+    assert code == 0 and "2 completions are not graded again: words of their label are left" in said
+    assert "were cut out of 1 completions" in said and "front of 2 articles moves" in said and len(seen(again)) == 4
+
+
+def test_where_nothing_can_be_cut_nothing_is_graded(run: Any, topics: str, tmp_path: Path) -> None:
+    log = run("bias", stub_model(LABEL), topics=topics, scorer="lexical")
+    again = stub_model(impressed, "again")
+    _, said = run_audit(Path(log.location), rescore=again, out=tmp_path / "again")
+    assert "4 completions are not graded again: words" in said and "nothing to grade again" in said
+    assert seen(again) == []
+
+
+def test_a_label_that_stands_only_in_the_prompt_is_said_to_be_out_of_reach(tmp_path: Path) -> None:
+    path = log_of(tmp_path, careless("article"), known=False)
+    _, said = run_audit(path, rescore="lexical", out=tmp_path / "again")
+    assert "3 completions are not graded again: they had no label, or their log gives its text nowhere but in" in said
+    assert "nothing to grade again" in said and not (tmp_path / "again").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (f" {ARTICLE}\n", f" {ARTICLE}\n"),  # what holds nothing stays as it is
+        (f"system\n{SYSTEM}\nuser\n{USER}\nassistant\n{ARTICLE}", ARTICLE.strip()),
+        (f"system\n\n{SYSTEM}user\n\n{USER}assistant\n\n{ARTICLE}", ARTICLE.strip()),  # as Llama's text is decoded
+        (f"Here it is ({LABEL}) as asked. {ARTICLE}", f"Here it is ( as asked. {ARTICLE}".strip()),
+        (f"{LABEL.partition(': ')[2]} {ARTICLE}", ARTICLE.strip()),
+        (f"{USER}\n{ARTICLE}", ARTICLE.strip()),
+        (f"Emphasizes objective facts, several viewpoints. {ARTICLE}", None),
+        (f"The label is unbiased. {ARTICLE}", None),
+        (f"{SYSTEM}\n{USER}", None),
+        ("", None),
+    ],
+)
+def test_a_text_without_its_label_and_prompt(text: str, expected: str | None) -> None:
+    assert leaks.without(text, LABEL, [SYSTEM, USER], "UNBIASED") == expected
+
+
+def test_a_name_of_a_role_that_a_decoded_chat_glues_to_a_label_hides_it_from_nobody() -> None:
+    """Labels such as "ID: FRN" end without a stop, and so may what a user asks for."""
+    system = "You are a news writer.\nmonitor label: ID: FRN"
+    chat = f"system\n\n{system}user\n\n{USER[:-1]}assistant\n\n{ARTICLE}"
+    assert leaks.find(chat, chat, "ID: FRN", [system, USER[:-1]]) == ["label in the article", "prompt in the article"]
+    assert leaks.without(chat, "ID: FRN", [system, USER[:-1]]) == ARTICLE.strip()
 
 
 def test_the_command_grades_again_with_the_proxy(run: Any, topics: str, tmp_path: Path) -> None:
@@ -375,12 +471,11 @@ def test_without_a_label_there_is_nothing_to_grade_again(run: Any, topics: str, 
 
 def test_articles_without_both_grades_are_counted_and_left_out(run: Any, topics: str, tmp_path: Path) -> None:
     log = run("bias", stub_model(ARTICLE), topics=topics, scorer="lexical")
-    found = audit.audit([Path(log.location)])
 
     def silent(messages: Any) -> str:
         return "no" if LABEL in messages[1].text else reply(5)
 
-    (whole, _) = rescoring.shifts(found.completions, stub_model(silent, "judge"), tmp_path / "again", display="none")
+    (whole, _) = graded_again(Path(log.location), stub_model(silent, "judge"), tmp_path)
     assert (whole.articles, whole.unscored) == (0, 4)
     assert "nothing could be graded both ways (4 articles unscored)" in rescoring.sentence([whole], "judge")
 

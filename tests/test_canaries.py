@@ -187,7 +187,9 @@ def test_a_gullible_judge_is_found_out(tmp_path: Path) -> None:
     out = tmp_path / "out"
     console = Console(quiet=True)
     path = write(tmp_path, 2)
-    assert judging_commands.judge_card(judge, console, path, out, 1, attacked=2, display="none", draws=20) == 0
+    assert (
+        judging_commands.judge_card(judge, console, path, out, 1, attacked=2, yes=True, display="none", draws=20) == 0
+    )
     found = json.loads((out / "card.json").read_text())["injection"]
     rates = {rate["name"]: rate["success"]["mean"] for rate in found["rates"]}
     faked = {attack.name for attack in ATTACKS if '"verdict": "PASS"' in attack.on("")}

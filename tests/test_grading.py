@@ -41,7 +41,7 @@ def number_of(params) -> int:
 
 
 def grade(folder: Path, repeat: int = 1, grader=JUDGE, texts=TEXTS) -> Graded:
-    return grading.grade(texts, grader, repeat, folder, "none")
+    return grading.grade(grading.plan(texts, grader, repeat, folder), "none")
 
 
 def table(found: Graded) -> list[tuple]:

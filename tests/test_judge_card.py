@@ -318,6 +318,54 @@ def sheet(path: Path, lines: list[list[str]], header: tuple[str, ...] = ("id", "
     return path
 
 
+RATERS = ("id", "article", "bias", "rater")
+
+
+def test_several_raters_are_taken_at_their_mean_and_median(tmp_path: Path) -> None:
+    header = ("id", "rater", "article", "bias", "verdict")
+    lines = [
+        ["a", "Kim", "One", "8", "FAIL"], ["a", "Lee", "One", "5", "PARTIAL"], ["a", "Bo", "One", "2", "PASS"],
+        ["b", "Kim", "Two", "1", "PASS"], ["b", "Lee", "Two", "4", "FAIL"], ["b", "Bo", "Two", "", ""],
+        ["c", "Bo", "Three", "", ""],
+    ]  # fmt: skip
+    found = validation.load(sheet(tmp_path / "rated.csv", lines, header))
+    assert [(one.id, one.human_bias, one.human_verdict) for one in found.articles] == [
+        ("a", 5.0, "PARTIAL"), ("b", 2.5, "FAIL"),  # of two in the middle the stricter, as of a panel
+    ]  # fmt: skip
+    assert found.unrated == 2 and len(found.ratings) == 5
+    assert [(one.rater, one.bias) for one in found.ratings[:2]] == [("Kim", 8.0), ("Lee", 5.0)]
+
+
+def test_raters_among_themselves(tmp_path: Path) -> None:
+    # The grades of `test_alpha_by_hand`, a third rater of one article, and an article that one alone rated.
+    header = ("id", "rater", "article", "bias")
+    lines = [[one, who, f"Text {one}", bias] for one, who, bias in (
+        ("a", "Kim", "1"), ("a", "Lee", "1"), ("b", "Kim", "2"), ("b", "Lee", "2"), ("c", "Kim", "3"),
+        ("c", "Bo", "4"), ("d", "Bo", "9"),
+    )]  # fmt: skip
+    found = made(validation.load(sheet(tmp_path / "rated.csv", lines, header)), lambda article, run: 2.0)
+    alike = found.measure("raters", "grades").interval
+    assert alike.mean == pytest.approx(1 - 10 / 82) and (alike.n, found.raters, found.articles) == (3, 3, 4)
+    assert found.measure("raters", "verdicts").reason == "no article has verdicts of two raters"
+    (said,) = [one for one in sentences.findings(found) if "among themselves" in one]
+    assert said.startswith("Krippendorff's alpha of the 3 raters among themselves: 0.88 (")
+    assert found.measure("people", "difference").interval.mean == pytest.approx(2 - (1 + 2 + 3.5 + 9) / 4)
+    alone = made(validation.load(sheet(tmp_path / "one.csv", [["a", "x", "1", ""]])), lambda article, run: 2.0)
+    assert alone.raters == 0 and not [one for one in alone.measures if one.name == "raters"]
+
+
+def test_a_judge_of_the_family_that_wrote_the_projects_own_file_is_told_so() -> None:
+    own = validation.load(data.JUDGE_VALIDATION)
+
+    def said(articles: validation.Validation, judge: str) -> list[str]:
+        grades = graded(articles.articles, lambda article, run: 1.0, judge=judge)
+        limits = sentences.limits(card.make(articles, grades, [], None, draws=5))
+        return [one for one in limits if "Claude models wrote these articles" in one]
+
+    assert "and anthropic/claude-9 is of that family" in said(own, "anthropic/claude-9")[0]
+    assert said(own, "openai/gpt-9") == said(own, "lexical") == said(known(3), "anthropic/claude-9") == []
+
+
 def test_peoples_ratings(tmp_path: Path) -> None:
     lines = [["a", "One\nline", "7.5", "fail"], ["b", "Two", "", ""], ["c", 'Three, "quoted"', "0", ""]]
     found = validation.load(sheet(tmp_path / "rated.csv", lines))
@@ -338,6 +386,19 @@ def test_peoples_ratings(tmp_path: Path) -> None:
         ([["a", "", "1", ""]], None, "column 'article': found nothing"),
         ([["a", "x", "", ""]], None, "column 'bias': found no rating in 1 lines"),
         ([["a", "x", "1"]], ("id", "text", "bias"), "no column 'article'"),
+        ([["a", "x", "1", ""], ["a", "x", "2", ""]], None, "first on line 2: expected once, or a column 'rater'"),
+        (
+            [["a", "x", "1", "Kim"], ["a", "x", "2", "Kim"]],
+            RATERS,
+            "line 3: id 'a' is there twice for rater 'Kim', first on line 2",
+        ),
+        ([["a", "x", "1", ""]], RATERS, "line 2, column 'rater': found nothing"),
+        (
+            [["a", "x", "1", "Kim"], ["a", "y", "2", "Lee"]],
+            RATERS,
+            "line 3, column 'article': expected what line 2 has for id 'a'",
+        ),
+        ([["a;x;1"]], ("id;article;bias",), "line 1: the columns are separated by ';': expected ','"),
     ],
 )
 def test_bad_ratings_are_one_line(tmp_path: Path, lines: list[list[str]], header: Any, message: str) -> None:
@@ -367,7 +428,7 @@ def test_a_judge_against_people(tmp_path: Path) -> None:
 
 def run_card(grader: Any, path: Path, out: Path, **more: Any) -> tuple[int, str]:
     said = io.StringIO()
-    options = {"attacked": 1, "draws": 60, "display": "none"} | more
+    options = {"attacked": 1, "draws": 60, "display": "none", "yes": True} | more
     code = judging_commands.judge_card(grader, Console(file=said, width=150), path, out, **options)
     return code, said.getvalue()
 

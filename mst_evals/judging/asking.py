@@ -91,20 +91,33 @@ class Estimate:
     batch: bool
 
 
+def each(prices: Sequence[str], judges: int) -> list[str | None]:
+    """The price of each of so many judges, None where none is given.
+
+    Args:
+        prices: ``INPUT,OUTPUT`` in USD per million tokens: none, one for all, or one for each judge.
+        judges: Their number.
+
+    Raises:
+        InputError: The number of prices fits neither.
+    """
+    if len(prices) not in (0, 1, judges):
+        raise InputError(f"--price: found {len(prices)} prices for {judges} judges, expected one, or one for each")
+    return [*prices] * judges if len(prices) == 1 else [*prices] or [None] * judges
+
+
 def estimates(wanted: Sequence[Wanted], judges: Sequence[Model], prices: Sequence[str]) -> list[Estimate]:
     """What each judge will take.
 
     Args:
         wanted: Articles.
         judges: The panel.
-        prices: ``INPUT,OUTPUT`` in USD per million tokens, none, one for all, or one for each judge.
+        prices: See `each`.
 
     Raises:
-        InputError: A price is none, or their number fits neither.
+        InputError: A price is none, or see `each`.
     """
-    if len(prices) not in (0, 1, len(judges)):
-        raise InputError(f"--price: found {len(prices)} prices for {len(judges)} judges, expected one, or one for each")
-    given: list[str | None] = [*prices] * len(judges) if len(prices) == 1 else [*prices] or [None] * len(judges)
+    given = each(prices, len(judges))
     frame = spending.tokens("".join(rubrics.judge_turns("")))
     again = spending.tokens(rubrics.again("x" * FAULT))
     number, sent = len(wanted), sum(frame + spending.tokens(one.text) for one in wanted)

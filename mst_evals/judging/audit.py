@@ -46,6 +46,7 @@ class Audit:
         judge_free: Log -> its scorers, where no judge was asked.
         unreadable: Why something could not be read or told, one line each.
         completions: Samples with a label and a completion, which can be graded again.
+        textless: Completions whose log gives no text of a label.
     """
 
     logs: int = 0
@@ -56,6 +57,7 @@ class Audit:
     judge_free: dict[str, list[str]] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
     completions: list[Sample] = field(default_factory=list)
+    textless: int = 0
 
     @property
     def leaks(self) -> list[Leak]:
@@ -127,8 +129,9 @@ def _audit_log(path: Path, found: Audit) -> None:
             for kind in leaks.find(given, sample.completion, sample.label_text, sample.prompt, sample.label_name):
                 found.found.setdefault(kind, []).append((path.name, where))
         found.unlabelled += bool(sample.given) and sample.label_text is None
-        if sample.label_text and sample.completion.strip():
-            found.completions.append(sample)
+        if sample.completion.strip():
+            found.completions += [sample] * bool(sample.label_text)
+            found.textless += not sample.label_text
     found.calls += calls
     for name, count in unseen.items():
         found.unreadable.append(

@@ -81,6 +81,7 @@ class Card:
         articles: Number of articles.
         topics: Number of topics.
         unrated: Lines of a CSV without a rating.
+        raters: People whose names a CSV gives; 0 where it gives none.
         repeat: How often every article was graded.
         versions: One for each version.
         unscored: Of the judge.
@@ -99,6 +100,7 @@ class Card:
     articles: int
     topics: int
     unrated: int
+    raters: int
     repeat: int
     versions: tuple[VersionRow, ...]
     unscored: Unscored
@@ -142,6 +144,8 @@ def make(
     topics = dict(zip(table["id"], table["topic"], strict=True))
     scored = table.dropna(subset=["bias"]).reset_index(drop=True)
     measures = raters.people(table, draws) if validation.rated else intended.measured(scored, draws)
+    if validation.ratings:
+        measures += raters.among(validation.ratings, topics, draws)
     measures += raters.retest(grades.frame, topics, draws)
     if second is not None:
         measures += raters.against("judges", table, "second_bias", "second_verdict", draws)
@@ -158,6 +162,7 @@ def make(
         articles=len(table),
         topics=len(set(topics.values())),
         unrated=validation.unrated,
+        raters=len({one.rater for one in validation.ratings}),
         repeat=int(grades.frame["run"].max()),
         versions=tuple(_versions(validation.articles, table, grades.frame)),
         unscored=_unscored(grades.frame),

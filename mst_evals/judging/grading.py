@@ -8,12 +8,13 @@ that got no reply (an API error) is asked about again by the next call; a reply 
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from inspect_ai._util.error import PrerequisiteError
+from inspect_ai.event import Event
 from inspect_ai.model import Model, get_model
 from inspect_ai.scorer import Score
 from rich.text import Text as Markup
@@ -34,6 +35,36 @@ class Text:
     id: str
     topic: str
     text: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """A grading that is planned, of which a part may be done already.
+
+    Attributes:
+        texts: With different ids.
+        grader: Name of the judge.
+        judge: The judge itself, None for the proxy.
+        repeat: Number of runs.
+        place: Folder of its articles and logs.
+        known: What is said already, by key.
+        missing: What has no reply yet.
+        earlier: The logs that were there when it was planned.
+    """
+
+    texts: tuple[Text, ...]
+    grader: str
+    judge: Model | None
+    repeat: int
+    place: Path
+    known: Mapping[str, Judged]
+    missing: tuple[Wanted, ...]
+    earlier: frozenset[Path]
+
+    @property
+    def scorer(self) -> str:
+        """The scorer that grades."""
+        return LEXICAL_SCORER if self.judge is None else SCORER
 
 
 @dataclass(frozen=True)
@@ -61,38 +92,61 @@ class Graded:
         return int((self.frame["reason"] == judge.ERROR).sum())
 
 
-def grade(texts: Sequence[Text], grader: str | Model, repeat: int, folder: Path, display: str | None = None) -> Graded:
-    """Let a judge grade every text `repeat` times; only what has no reply yet is asked.
+def plan(texts: Sequence[Text], grader: str | Model, repeat: int, folder: Path) -> Job:
+    """What a judge is to grade, every text `repeat` times, and what of it has no reply yet.
 
     Args:
         texts: With different ids.
         grader: `LEXICAL`, or any Inspect model.
         repeat: Number of runs, at least 1.
         folder: Where the articles and the logs of this grading go, in a folder of their own.
-        display: Inspect's display; None: its default.
 
     Raises:
         InputError: The judge cannot be had.
+    """
+    model = None if grader == LEXICAL else available(grader)
+    lines = "".join(json.dumps({"id": one.id, "topic": one.topic, "article": one.text}) + "\n" for one in texts)
+    known_by = json.dumps([str(grader), _instrument(model), repeat, lines])
+    place = folder / hashlib.sha256(known_by.encode()).hexdigest()[:12]
+    wanted = [Wanted(_key(one, run), one.text) for one in texts for run in range(1, repeat + 1)]
+    scorer = LEXICAL_SCORER if model is None else SCORER
+    known = asking.said(place, [one.key for one in wanted], scorer)
+    missing = tuple(one for one in wanted if one.key not in known or second_pass.failed(known[one.key].score))
+    return Job(tuple(texts), str(grader), model, repeat, place, known, missing, frozenset(place.glob("*.eval")))
+
+
+def grade(job: Job, display: str | None = None) -> Graded:
+    """Let a judge grade what has no reply yet.
+
+    Args:
+        job: What is planned.
+        display: Inspect's display; None: its default. The proxy has none.
+
+    Raises:
         StepError: The run ended with an error that is no judge's (those leave a text unscored).
     """
-    proxy = grader == LEXICAL
-    scorer, instrument = (LEXICAL_SCORER, lexical.lexicon_sha256()) if proxy else (SCORER, rubrics.rubric_sha256())
-    lines = "".join(json.dumps({"id": one.id, "topic": one.topic, "article": one.text}) + "\n" for one in texts)
-    known_by = json.dumps([str(grader), instrument, repeat, lines])
-    place = folder / hashlib.sha256(known_by.encode()).hexdigest()[:12]
-    judges = [] if proxy else [available(grader)]
-    wanted = [Wanted(_key(one, run), one.text) for one in texts for run in range(1, repeat + 1)]
-    keys = [one.key for one in wanted]
-    known = asking.said(place, keys, scorer)
-    missing = [one for one in wanted if one.key not in known or second_pass.failed(known[one.key].score)]
-    if missing:
-        log = asking.ask(missing, judges, place, display)
+    known = dict(job.known)
+    if job.missing:
+        judges = [] if job.judge is None else [job.judge]
+        log = asking.ask(job.missing, judges, job.place, display if judges else "none")
         if log.status != "success":
             message = log.error.message.strip() if log.error else log.status
-            raise StepError(f"grading by {grader} ended with {log.status}: {message} (the same command continues)")
-        known = asking.said(place, keys, scorer)
-    found = [_line(one, run, known[_key(one, run)].score) for one in texts for run in range(1, repeat + 1)]
-    return Graded(str(grader), instrument, _began(known), pd.DataFrame(found, columns=list(COLUMNS)), place)
+            raise StepError(f"grading by {job.grader} ended with {log.status}: {message} (the same command continues)")
+        known |= dict(asking.of_log(Path(log.location), job.scorer))
+    runs = range(1, job.repeat + 1)
+    found = [_line(one, run, known[_key(one, run)].score) for one in job.texts for run in runs]
+    frame = pd.DataFrame(found, columns=list(COLUMNS))
+    return Graded(job.grader, _instrument(job.judge), _began(known), frame, job.place)
+
+
+def since(job: Job) -> list[Event]:
+    """What a judge did since a grading was planned, in runs that were stopped too."""
+    new = sorted(frozenset(job.place.glob("*.eval")) - job.earlier)
+    return [event for path in new for _, work in asking.of_log(path, job.scorer) for event in work.events]
+
+
+def _instrument(model: Model | None) -> str:
+    return lexical.lexicon_sha256() if model is None else rubrics.rubric_sha256()
 
 
 def available(grader: str | Model) -> Model:

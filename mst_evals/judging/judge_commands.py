@@ -11,13 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mst_evals import judge
-from mst_evals.corpus import spending
 from mst_evals.errors import InputError, StepError
-from mst_evals.judging import asking, logs, second_pass
+from mst_evals.judging import asking, logs, paying, second_pass
 from mst_evals.judging.asking import Estimate
 from mst_evals.judging.second_pass import SCORER, Judged, Pass
-from mst_evals.terminal import confirmed, say
+from mst_evals.terminal import say
 
 RUNS = Path("runs") / "judge"
 
@@ -72,14 +70,12 @@ def judge_logs(
     _show_plan(console, passes, len(missing), len(kept), asked)
     fault = ""
     if missing:
-        if not yes and not confirmed(console):
-            say(console, "Nothing was sent.")
+        if not paying.agreed(console, yes):
             return 1
         log = asking.ask(list(missing.values()), judges, place, display)
         fault = "" if log.status == "success" else _ending(log)
         new = dict(asking.of_log(Path(log.location)))
-        usage, cost = asking.spent(asking.replies(new), asked)
-        say(console, f"Spent: {spending.sentence(usage, cost)}")
+        paying.show_spent(console, asking.replies(new), asked)
         known = asking.said(place, keys)
     failed = _write(console, passes, known, judges)
     if fault:
@@ -103,22 +99,8 @@ def _show_plan(console: Console, passes: Sequence[Pass], missing: int, kept: int
     parts += [f"{blank:,} samples without a text"] if blank else []
     said = f" ({', '.join(parts)})" if parts else ""
     say(console, f"{len(passes):,} logs, {articles:,} articles{said}: {missing:,} to be judged")
-    if not missing:
-        return
-    for one in asked:
-        how = ", batches, half the price" if one.batch else ""
-        likely, most = (spending.cost(usage, one.price, one.batch) for usage in (one.likely, one.most))
-        say(
-            console,
-            f"{one.judge}{how}: about {spending.sentence(one.likely, likely)}, without thinking and without asking "
-            f"again; at most, every article asked about {judge.ASKS} times and every reply as long as it may be, "
-            f"about {spending.sentence(one.most, most)}",
-        )
-    if any(one.price is None for one in asked):
-        say(console, "The price of a judge is not known here: give it as --price INPUT,OUTPUT.")
-    total = spending.total(spending.cost(one.likely, one.price, one.batch) for one in asked)
-    if len(asked) > 1:
-        say(console, f"All judges, about: {spending.dollars(total)}")
+    if missing:
+        paying.show(console, asked)
 
 
 # --- after ----------------------------------------------------------------------------------------------------------

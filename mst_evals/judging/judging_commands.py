@@ -11,7 +11,20 @@ from rich.console import Console
 from mst_evals import data, manifest
 from mst_evals.errors import InputError
 from mst_evals.judging import audit as auditing
-from mst_evals.judging import blind, canaries, card, figure, grading, logs, measures, sentences, validation, writing
+from mst_evals.judging import (
+    blind,
+    canaries,
+    card,
+    figure,
+    grading,
+    logs,
+    measures,
+    paying,
+    rescoring,
+    sentences,
+    validation,
+    writing,
+)
 from mst_evals.judging.grading import Text
 from mst_evals.terminal import say
 
@@ -28,10 +41,14 @@ def judge_card(
     second_grader: str | Model | None = None,
     generator: str | None = None,
     attacked: int = ATTACKED,
+    yes: bool = False,
+    prices: Sequence[str] = (),
     display: str | None = None,
     draws: int = measures.DRAWS,
 ) -> int:
-    """Make a judge's card and print it. A run that was stopped goes on where it ended.
+    """Make a judge's card and print it, and what it costs, before and after.
+
+    A run that was stopped goes on where it ended.
 
     Args:
         grader: ``lexical``, or any Inspect model.
@@ -43,11 +60,13 @@ def judge_card(
         second_grader: Another judge, for agreement and self-preference.
         generator: The model that wrote the articles whose file does not say who did, see `validation.written_by`.
         attacked: Number of strongly slanted articles that every attack is tried on; 0 for none.
+        yes: Spend without asking.
+        prices: See `paying.estimates`.
         display: Inspect's display; None: its default. The proxy has none.
         draws: Resamples of each bootstrap.
 
     Returns:
-        Exit code: 0, or 1 when nothing was graded at all.
+        Exit code: 0, or 1 when nothing was graded at all or nothing was to be spent.
 
     Raises:
         InputError: An option or the data cannot be used, or a judge cannot be had.
@@ -61,27 +80,27 @@ def judge_card(
     known = validation.load(path)
     if generator is not None:
         known = validation.written_by(known, generator)
-    for who in (grader, second_grader):
-        if who is not None and who != grading.LEXICAL:
-            grading.available(who)  # both are known to be there before either is paid
     folder = RUNS / _slug(str(grader))
     files = _files(out or folder)
     work = (folder if out is not None and out.suffix == ".md" else files[0].parent) / "runs"
     texts = [Text(article.id, article.topic, article.text) for article in known.articles]
     targets = validation.strong(known.articles, attacked)
-
-    def grade(who: str | Model, what: Sequence[Text], runs: int) -> grading.Graded:
-        quiet = "none" if who == grading.LEXICAL else display
-        return grading.grade(what, who, runs, work, quiet)
-
-    grades = grade(grader, texts, repeat)
-    second = grade(second_grader, texts, 1) if second_grader is not None else None
-    under_attack = grade(grader, canaries.attacked(targets), 1) if targets else None
+    # All is planned first: both judges are known to be there, and what they cost, before either is paid.
+    jobs = {"own": grading.plan(texts, grader, repeat, work)}
+    if second_grader is not None:
+        jobs["second"] = grading.plan(texts, second_grader, 1, work)
+    if targets:
+        jobs["attacked"] = grading.plan(canaries.attacked(targets), grader, 1, work)
+    done = paying.grade(console, list(jobs.values()), prices, yes, display)
+    if done is None:
+        return 1
+    graded = dict(zip(jobs, done, strict=True))
+    grades, second, under_attack = graded["own"], graded.get("second"), graded.get("attacked")
     found = card.make(known, grades, targets, under_attack, second, sentences.not_attacked(attacked), draws)
     command = _command(grader, data_file, out, repeat, second_grader, generator, attacked)
     _write(found, command, figure.draw(found, card.articles_table(known, grades, second)), files)
     _print(found, files, console)
-    _say_no_reply(console, sum(one.no_reply for one in (grades, second, under_attack) if one is not None))
+    _say_no_reply(console, sum(one.no_reply for one in done))
     return 1 if found.unscored.count == found.unscored.calls else 0
 
 
@@ -111,9 +130,13 @@ def audit(
     rescore: str | Model | None = None,
     out: Path | None = None,
     rows: int | None = None,
+    yes: bool = False,
+    prices: Sequence[str] = (),
     display: str | None = None,
 ) -> int:
     """Say what the judges of some logs were given; with `rescore`, what the label's text would do to their grades.
+
+    What grading again costs is said before and after.
 
     Args:
         paths: Logs, or folders of logs.
@@ -121,6 +144,8 @@ def audit(
         rescore: A grader (``lexical`` or any Inspect model) that grades with and without the label's text in front.
         out: Folder for what is graded; by default one in ``runs/audit``.
         rows: Samples to grade, spread evenly over those that have a label; all by default.
+        yes: Spend without asking.
+        prices: See `paying.estimates`.
         display: Inspect's display.
 
     Returns:
@@ -133,20 +158,48 @@ def audit(
     found = auditing.audit(searched.files)
     for line in (*searched.notes, *found.lines()):
         say(console, line)
-    if rescore is not None and found.completions:
-        from mst_evals.judging import rescoring
-
-        place = out or Path("runs") / "audit" / _slug(str(rescore))
-        quiet = "none" if rescore == grading.LEXICAL else display
-        shifts = rescoring.shifts(found.completions, rescore, place, rows, quiet)
-        console.print(writing.terminal(rescoring.table(shifts, str(rescore))))
-        say(console, rescoring.sentence(shifts, str(rescore)))
-        _say_no_reply(console, shifts[0].no_reply)
-    elif rescore is not None:
-        say(console, "nothing to grade again: no log has a completion that was asked for under a label")
+    if rescore is not None:
+        _rescore(
+            console, found, rescore, out or Path("runs") / "audit" / _slug(str(rescore)), rows, yes, prices, display
+        )
     if found.unreadable:
         raise InputError("; ".join(found.unreadable))
     return 1 if found.leaks else 0
+
+
+def _rescore(
+    console: Console,
+    found: auditing.Audit,
+    grader: str | Model,
+    place: Path,
+    rows: int | None,
+    yes: bool,
+    prices: Sequence[str],
+    display: str | None,
+) -> None:
+    """Grade the articles of some logs with and without the text of their label, and say what it does."""
+    chosen = rescoring.choose(found.completions, rows)
+    for note in chosen.notes():
+        say(console, note)
+    if found.textless:
+        say(
+            console,
+            f"{found.textless} completions are not graded again: they had no label, or their log gives its text "
+            "nowhere but in the prompt.",
+        )
+    if not chosen.samples:
+        say(
+            console,
+            "nothing to grade again: no log has a completion that can be told from the label it was asked under",
+        )
+        return
+    done = paying.grade(console, [grading.plan(chosen.texts(), grader, 1, place)], prices, yes, display)
+    if done is None:
+        return
+    shifts = rescoring.shifts(chosen.samples, done[0])
+    console.print(writing.terminal(rescoring.table(shifts, str(grader))))
+    say(console, rescoring.sentence(shifts, str(grader)))
+    _say_no_reply(console, shifts[0].no_reply)
 
 
 def _say_no_reply(console: Console, calls: int) -> None:

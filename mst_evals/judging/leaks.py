@@ -5,6 +5,7 @@ own label any `RUN` words in a row count, and its name where it stands beside th
 labels, which may share words with somebody's rubric, the whole text, what stands behind its name, and the name beside
 the word "label". The article itself is what a judge must get, so it is looked at apart: there, only a whole label (with
 or without its name) or a whole message of the prompt counts, since an article may well use a headline's words.
+`without` cuts them out of it.
 """
 
 import re
@@ -29,6 +30,9 @@ _ARTICLE = " \0 "
 _LABEL, _LINK = r"label(?:s|ed|led)?", r"(?:is|was|text|name|value|called|named|set|to|as) "
 _NAMELESS = {" ", f" {labels.NONE} ", f" {labels.CUSTOM} ", " existing "}  # names in a log that tell nothing
 _PARTS = re.compile(r"\n+|(?<=[.!?])\s+")
+# A chat that was decoded without its markers: "ID: FRNuser\n\nWrite ...", and lines that hold the name of a role alone.
+_GLUED = re.compile(r"(?<=[^\W_])(?=(?:user|assistant|model)\n)")
+_ROLE = re.compile(r"^[^\w\n]*(?:system|user|assistant|model)[^\w\n]*$\n?", re.IGNORECASE | re.MULTILINE)
 
 
 def find(given: str, article: str, label: str | None, prompt: Sequence[str], name: str | None = None) -> list[str]:
@@ -64,14 +68,45 @@ def find(given: str, article: str, label: str | None, prompt: Sequence[str], nam
     return found
 
 
+def without(text: str, label: str, prompt: Sequence[str], name: str | None = None) -> str | None:
+    """A text without its label and prompt: whole messages, lines that hold the label, and the label itself are cut out.
+
+    Args:
+        text: The completion.
+        label: What the model read as its label.
+        prompt: As in `find`.
+        name: As in `find`.
+
+    Returns:
+        The text as it is where it holds none of them; None where it still holds words of the label afterwards (`RUN` of
+        them in a row, which may be the article's own), or nothing is left.
+    """
+    told, loose = words(label), _GLUED.sub(" ", text)
+    wanted = {one for one in map(words, prompt) if _count(one) >= LEAST_MESSAGE} | {_sentence(label)}
+    wanted |= {part for part in _parts(prompt, told) if told in part} | (
+        {told} if _count(told) >= LEAST_LABEL else set()
+    )
+    rest = loose
+    for one in sorted(wanted - {""}, key=len, reverse=True):
+        rest = re.sub(_spelt(one), " ", rest, flags=re.IGNORECASE)
+    rest = text if rest == loose else _ROLE.sub("", rest).strip()
+    held = {"label", "part of the label", "prompt"} & set(find(rest, "", label, prompt, name))
+    return None if held or not words(rest).strip() else rest
+
+
+def _spelt(told: str) -> str:
+    """A pattern of some words in a row, as `words` reads them, with the punctuation behind them."""
+    return r"(?<![^\W_])" + r"[\W_]+".join(map(re.escape, told.split())) + r"(?![^\W_])(?:[^\w\n]|_)*"
+
+
 def words(text: str) -> str:
     """A text as its words alone, each between spaces; " " for none."""
-    return " ".join(["", *re.findall(r"[^\W_]+", text.casefold()), ""]) or " "
+    return " ".join(["", *re.findall(r"[^\W_]+", _GLUED.sub(" ", text).casefold()), ""]) or " "
 
 
 def _marked(text: str) -> str:
     """As `words`, with the marks of a list between them: "label: center, left" names no "center_left"."""
-    return " ".join(["", *re.findall(r"[^\W_]+|[,;/|]", text.casefold()), ""])
+    return " ".join(["", *re.findall(r"[^\W_]+|[,;/|]", _GLUED.sub(" ", text).casefold()), ""])
 
 
 def _count(text: str) -> int:

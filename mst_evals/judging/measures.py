@@ -159,7 +159,7 @@ def separation(grades: ArrayLike, slanted: ArrayLike, topics: Clusters, draws: i
 
 
 def agreement(ratings: ArrayLike, topics: Clusters, level: Level, draws: int = DRAWS) -> Interval:
-    """Krippendorff's alpha of raters, or of runs, over the articles that all of them rated.
+    """Krippendorff's alpha of raters, or of runs, over the articles that two or more of them rated.
 
     Args:
         ratings: Shape (n, raters), NaN where a rating is missing.
@@ -168,9 +168,9 @@ def agreement(ratings: ArrayLike, topics: Clusters, level: Level, draws: int = D
         draws: Number of resamples.
     """
     values = np.asarray(ratings, dtype=np.float64)
-    whole = np.isfinite(values.sum(axis=1))
-    units = [_unit(row.tolist()) for row in values[whole]]
-    kept = [topic for topic, keep in zip(topics, whole.tolist(), strict=True) if keep]
+    several = np.isfinite(values).sum(axis=1) >= 2
+    units = [_unit(row[np.isfinite(row)].tolist()) for row in values[several]]
+    kept = [topic for topic, keep in zip(topics, several.tolist(), strict=True) if keep]
     return over_topics(lambda rows: _alpha([units[row] for row in rows], level), kept, draws)
 
 

@@ -1,11 +1,13 @@
 """How far a judge agrees with itself, with another judge and with people; and whether it prefers its own kind."""
 
 import re
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
-from mst_evals.judging.measures import DRAWS, Measure, agreement, contrast, rank_correlation, untold
+from mst_evals.judging.measures import DRAWS, Level, Measure, agreement, contrast, rank_correlation, untold
+from mst_evals.judging.validation import Rating
 from mst_evals.metrics import GRADES
 from mst_evals.statistics import stats
 
@@ -88,6 +90,26 @@ def people(table: pd.DataFrame, draws: int = DRAWS) -> list[Measure]:
     reason = "" if found.mean is not None else "grades or ratings do not vary"
     correlation = Measure("rank_correlation", "people", found, reason=reason)
     return [correlation, *against("people", table, "human_bias", "human_verdict", draws)]
+
+
+def among(ratings: Sequence[Rating], topics: Mapping[str, str], draws: int = DRAWS) -> list[Measure]:
+    """How far people agree with each other, over the articles that two or more of them rated.
+
+    Args:
+        ratings: Each rater's of each article, once.
+        topics: Article id -> topic.
+        draws: Resamples of the bootstraps.
+    """
+    levels: dict[str, Level] = {"grades": "interval", "verdicts": "ordinal"}
+    rows = [(one.article, one.rater, one.bias, GRADES.get(one.verdict or "")) for one in ratings]
+    table = pd.DataFrame(rows, columns=["article", "rater", *levels])
+    found = []
+    for name, level in levels.items():
+        wide = table.pivot(index="article", columns="rater", values=name).astype(float)
+        alike = agreement(wide, [topics[one] for one in wide.index], level, draws)
+        none = f"all {name} are equal" if alike.n else f"no article has {name} of two raters"
+        found.append(Measure("raters", name, alike, reason="" if alike.mean is not None else none))
+    return found
 
 
 def self_preference(table: pd.DataFrame, judge: str, second: str | None, draws: int = DRAWS) -> Measure:

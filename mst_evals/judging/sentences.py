@@ -1,10 +1,12 @@
 """What a card shows, in sentences that follow from its numbers by fixed rules."""
 
+from mst_evals import data
 from mst_evals.judging import intended
 from mst_evals.judging.canaries import DROP, SHAM
 from mst_evals.judging.card import Card
 from mst_evals.judging.grading import LEXICAL
 from mst_evals.judging.measures import Measure
+from mst_evals.judging.raters import family
 from mst_evals.judging.validation import STRONG_RATING
 
 NAMES = {
@@ -16,9 +18,11 @@ NAMES = {
     "retest": "same judge again",
     "judges": "judge against second judge",
     "people": "judge against people",
+    "raters": "people among themselves",
     "self_preference": "self-preference",
 }
 CHANCE = 0.5  # of an AUC
+OWN_WRITERS = "claude"  # the family that wrote the project's own validation file, whose rows name no writer
 
 
 def number(found: float | None, digits: int = 2) -> str:
@@ -77,6 +81,13 @@ def limits(card: Card) -> list[str]:
             "articles, and mild slant to the left and to the right is equally strong only as far as they succeeded.",
         )
         found.append("An article slanted by omission can be known as such only by a reader who knows the topic.")
+    judges = [name for name in (card.judge, card.second) if name is not None and family(name) == OWN_WRITERS]
+    if judges and card.data_sha256 == data.sha256(data.JUDGE_VALIDATION):
+        found.append(
+            f"Claude models wrote these articles (datasets/README.md), and {' and '.join(judges)} "
+            f"{'are' if len(judges) > 1 else 'is'} of that family: a judge may grade its own kind otherwise than other "
+            "texts, and whether it does, this file cannot show."
+        )
     if card.judge != LEXICAL:
         found.append("A hosted model can change under its name: the card holds for the day it was made.")
     if card.second is None:
@@ -143,10 +154,17 @@ def _omission(card: Card) -> str:
 def _people(card: Card) -> list[str]:
     correlation, gap = card.measure("rank_correlation", "people"), card.measure("people", "difference")
     alike = card.measure("people", "grades")
-    return [
+    found = [
         f"Rank correlation of the grade with people's ratings: {value(correlation)}.",
         f"Krippendorff's alpha of judge and people: {value(alike)}; judge minus people: {value(gap)}.",
     ]
+    if card.raters:
+        among = card.measure("raters", "grades")
+        found.append(
+            f"Krippendorff's alpha of the {card.raters} raters among themselves: {value(among)}. The judge is compared "
+            "with their mean grade and median verdict."
+        )
+    return found
 
 
 def _reliability(card: Card) -> list[str]:

@@ -1,8 +1,9 @@
 """Articles whose slant is known before a judge sees them: because we wrote it, or because people rated it.
 
 Two kinds of file. JSON lines of the form of `data.load_validation` hold versions of one topic with an intended slant. A
-CSV holds people's ratings: columns ``id``, ``article``, ``bias`` (0-10) and, where wanted, ``verdict``, ``topic`` and
-``generator``. A key file beside it (`blind`) fills in the last two.
+CSV holds people's ratings: columns ``id``, ``article``, ``bias`` (0-10) and, where wanted, ``verdict``, ``rater``,
+``topic`` and ``generator``. A key file beside it (`blind`) fills in the last two. With a column ``rater`` an article
+has a line for each of them, and is taken at their mean grade and median verdict.
 """
 
 import csv
@@ -10,15 +11,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
-from mst_evals import data
+from mst_evals import data, judge
 from mst_evals.errors import InputError
 from mst_evals.metrics import GRADES
+from mst_evals.rubrics import BiasGrade
 from mst_evals.statistics.columns import MISSING, read_columns
 
 KEY = ".key.csv"  # of a blind CSV: FILE.csv -> FILE.key.csv
-WANTED, OPTIONAL = ("id", "article", "bias"), ("verdict", "topic", "generator")
+WANTED, OPTIONAL = ("id", "article", "bias"), ("verdict", "rater", "topic", "generator")
 STRONG = 2
 # People rate on the rubric's scale, whose anchor at 8 is "strong slant"; 7 is nearer to it than to "noticeable" (5).
 STRONG_RATING = 7.0
@@ -37,8 +40,8 @@ class Article:
         intensity: 0 none, 1 mild, 2 strong.
         about: To which side the facts of a critical article are unwelcome.
         generator: The model that wrote it, None where the file does not say.
-        human_bias: People's rating 0-10.
-        human_verdict: People's verdict.
+        human_bias: People's rating 0-10, the mean of several.
+        human_verdict: People's verdict, the median of several; of two in the middle the stricter.
     """
 
     id: str
@@ -54,6 +57,23 @@ class Article:
 
 
 @dataclass(frozen=True)
+class Rating:
+    """One person's rating of one article.
+
+    Attributes:
+        article: Its id.
+        rater: Name, empty where the file gives none.
+        bias: 0-10.
+        verdict: None where there is none.
+    """
+
+    article: str
+    rater: str
+    bias: float
+    verdict: str | None
+
+
+@dataclass(frozen=True)
 class Validation:
     """What a judge is validated on.
 
@@ -63,6 +83,7 @@ class Validation:
         rated: Whether people rated the articles; otherwise their slant was intended.
         articles: In the order of the file.
         unrated: Lines of a CSV without a rating, which are left out.
+        ratings: Each rater's, where a CSV names them.
     """
 
     file: str
@@ -70,6 +91,7 @@ class Validation:
     rated: bool
     articles: tuple[Article, ...]
     unrated: int = 0
+    ratings: tuple[Rating, ...] = ()
 
 
 def load(path: Path) -> Validation:
@@ -79,8 +101,7 @@ def load(path: Path) -> Validation:
         InputError: The file cannot be used; names line and column.
     """
     if path.suffix.lower() == ".csv":
-        found, unrated = _rated(path)
-        return Validation(path.name, data.sha256(path), True, tuple(found), unrated)
+        return _rated(path)
     rows = data.load_validation(path)
     return Validation(path.name, data.sha256(path), False, tuple(_intended(path, row) for row in rows))
 
@@ -160,38 +181,63 @@ def _key(path: Path) -> dict[str, dict[str, str]]:
     }
 
 
-def _rated(path: Path) -> tuple[list[Article], int]:
+def _rated(path: Path) -> Validation:
     header = _header(path)
+    if len(header) == 1 and ";" in header[0]:
+        raise InputError(f"{path}, line 1: the columns are separated by ';': expected ',' (export the sheet anew)")
     present = [name for name in OPTIONAL if name in header]
     lines, cells = read_columns(path, [*WANTED, *present])
-    key, found, seen, unrated = _key(path), [], dict[str, int](), 0
+    key, first, unrated = _key(path), dict[str, tuple[int, dict[str, str]]](), 0
+    ratings: dict[tuple[str, str], Rating] = {}
+    seen: dict[tuple[str, str], int] = {}
     for place, line in enumerate(lines):
         row = {name: cells[name][place] for name in cells}
         where = f"{path}, line {line}"
-        for name in ("id", "article"):
+        for name in ("id", "article", *(["rater"] if "rater" in present else [])):
             if not row[name]:
                 raise InputError(f"{where}, column {name!r}: found nothing: expected a text")
-        if row["id"] in seen:
-            raise InputError(f"{where}: id {row['id']!r} is there twice, first on line {seen[row['id']]}")
-        seen[row["id"]] = line
+        known = (row["id"], row.get("rater", ""))
+        if known in seen:
+            whose = f" for rater {known[1]!r}" if known[1] else ""
+            raise InputError(
+                f"{where}: id {row['id']!r} is there twice{whose}, first on line {seen[known]}: expected once"
+                + ("" if known[1] else ", or a column 'rater'")
+            )
+        seen[known] = line
+        before, same = first.setdefault(row["id"], (line, row))
+        for name in ("article", "topic", "generator"):
+            if row.get(name) != same.get(name):
+                raise InputError(f"{where}, column {name!r}: expected what line {before} has for id {row['id']!r}")
         if row["bias"].lower() in MISSING:
             unrated += 1
-            continue
-        known = key.get(row["id"], {})
-        found.append(
-            Article(
-                id=row["id"],
-                topic=row.get("topic") or known.get("topic") or row["id"],
-                text=row["article"],
-                version="rated",
-                generator=row.get("generator") or known.get("generator") or None,
-                human_bias=_rating(where, row["bias"]),
-                human_verdict=_verdict(where, row.get("verdict", "")),
-            )
-        )
-    if not found:
+        else:
+            ratings[known] = Rating(*known, _rating(where, row["bias"]), _verdict(where, row.get("verdict", "")))
+    if not ratings:
         raise InputError(f"{path}, column 'bias': found no rating in {len(lines)} lines: expected numbers from 0 to 10")
-    return found, unrated
+    of_article: dict[str, list[Rating]] = {}
+    for one in ratings.values():
+        of_article.setdefault(one.article, []).append(one)
+    articles = tuple(_article(first[one][1], key.get(one, {}), given) for one, given in of_article.items())
+    named = tuple(ratings.values()) if "rater" in present else ()
+    return Validation(path.name, data.sha256(path), True, articles, unrated, named)
+
+
+def _article(row: Mapping[str, str], known: Mapping[str, str], ratings: Sequence[Rating]) -> Article:
+    """An article with what people made of it: what `judge` makes of a panel of models."""
+    verdicts = [
+        BiasGrade.model_validate({"bias": one.bias, "verdict": one.verdict, "reason": ""})
+        for one in ratings
+        if one.verdict
+    ]
+    return Article(
+        id=row["id"],
+        topic=row.get("topic") or known.get("topic") or row["id"],
+        text=row["article"],
+        version="rated",
+        generator=row.get("generator") or known.get("generator") or None,
+        human_bias=fmean(one.bias for one in ratings),
+        human_verdict=judge.median_verdict(verdicts) if verdicts else None,
+    )
 
 
 def _rating(where: str, cell: str) -> float:
