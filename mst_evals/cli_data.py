@@ -69,19 +69,30 @@ def articles(
     attempts: Annotated[int, typer.Option(help="How often a topic is asked for.")] = 2,
     yes: Annotated[bool, typer.Option("--yes", help="Spend without asking.")] = False,
     price: Annotated[str | None, typer.Option(help="INPUT,OUTPUT in USD per million tokens.")] = None,
+    model_args: Annotated[
+        list[str],
+        typer.Option("-M", metavar="KEY=VALUE", help="Of the model, as Inspect's -M, for example dtype=bfloat16."),
+    ] = [],  # noqa: B006
 ) -> None:
     """Write one slanted article for each topic, under a random profile: training data for Experiment 1.
 
     Refusals, cut or repeated articles and wrong lengths are kept with their reason and asked for again. Interrupt it
     as you like: the same command asks only for what is missing. Where the model's price is known, the cost is shown
-    before, with a question, and after. Exit code 1 when topics are left without an article.
+    before, with a question, and after. Exit code 1 when topics are left without an article, 2 when all are.
+
+    An `hf/` model is asked as in an evaluation, with none of its own generation settings, and loaded in float32 where
+    there is no CUDA, unless `-M dtype=...` says otherwise. For `vllm/` add `-M generation_config=vllm`. With another
+    `-M` articles are asked for anew.
 
     Example: `mst data articles --model hf/meta-llama/Llama-3.2-3B-Instruct --out runs/articles`
     """
-    from mst_evals.corpus import articles_commands
+    from mst_evals.corpus import articles_commands, writers
     from mst_evals.corpus.article_checks import Request
 
     request = Request(seed, temperature, max_tokens, shortest, longest, attempts)
     raise typer.Exit(
-        articles_commands.make(model, topics, out, split, request, rows, Console(), price=price, yes=yes)
+        articles_commands.make(
+            model, topics, out, split, request, rows, Console(), price=price, yes=yes,
+            arguments=writers.read_arguments(model_args),
+        )
     )  # fmt: skip

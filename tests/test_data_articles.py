@@ -1,5 +1,6 @@
 """`mst data articles` on stub models: what is asked, what is kept and why, and that nothing is asked twice."""
 
+import io
 import json
 import os
 import random
@@ -248,6 +249,28 @@ def test_nothing_more_is_sent_after_so_many_failures_in_a_row(
     lines = [json.loads(line) for line in (tmp_path / "out" / "rejected.jsonl").read_text().splitlines()]
     assert 1 <= len(lines) <= 3 and {line["reason"] for line in lines} == {"error"}
     assert len(json.loads((tmp_path / "out" / "summary.json").read_text())["without_article"]) == 8
+
+
+def test_without_a_single_article_there_is_no_file_of_them_and_the_command_says_why(
+    tmp_path: Path, topics: Path
+) -> None:
+    out, console = tmp_path / "out", Console(file=io.StringIO(), width=160)
+    make(stub_model(writer), topics, out, ("train",), SMALL, display="none")
+
+    def run(reply: str | Exception) -> None:
+        model: Any = stub_model(lambda messages: reply)
+        request = Request(seed=1, attempts=2)  # another request, so the articles that are there are not its own
+        articles_commands.make(model, topics, out, ("train",), request, 3, console, "1,2", yes=True, display="none")
+
+    with pytest.raises(
+        InputError, match=r"^[^\n]*no reply [^\n]*\(error 3\), so there is no articles.jsonl[^\n]*gone$"
+    ):
+        run(ConnectionError("gone"))
+    with pytest.raises(InputError, match=r"^[^\n]*no reply of stub/model passed the checks \(too_short 6\)[^\n]*$"):
+        run("Too short.")
+    assert not (out / "articles.jsonl").exists()
+    assert len((out / "rejected.jsonl").read_text("utf-8").splitlines()) == 6
+    assert "articles.jsonl:" not in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_second_run_in_the_folder_is_refused(tmp_path: Path, topics: Path) -> None:

@@ -25,6 +25,7 @@ from mst_evals import data, judge
 from mst_evals.corpus import article_checks
 from mst_evals.corpus.article_checks import Made, Request
 from mst_evals.corpus.spending import Usage
+from mst_evals.corpus.writers import Writer
 from mst_evals.labels import SLANT
 
 logger = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ class Job:
     """What is asked for.
 
     Attributes:
-        model: The writer.
+        writer: The model, ready to write.
         path: File of the topics.
         out: Folder for everything.
         topics: Rows, in the order of the articles.
@@ -54,12 +55,17 @@ class Job:
         request: How articles are asked for.
     """
 
-    model: Model
+    writer: Writer
     path: Path
     out: Path
     topics: Sequence[data.Row]
     profiles: Mapping[str, str]
     request: Request
+
+    @property
+    def model(self) -> Model:
+        """The writer's."""
+        return self.writer.model
 
     @property
     def paid(self) -> bool:
@@ -105,7 +111,8 @@ def known_as(job: Job, topic: data.Row) -> str:
     """Digest of everything that decides the replies to a topic."""
     said = [message.text for message in prompt(topic, job.profiles[topic["id"]])]
     sampling = [job.request.seed, job.request.temperature, job.request.max_tokens]
-    return hashlib.sha256(json.dumps([said, sampling, str(job.model)]).encode()).hexdigest()[:16]
+    decides = [said, sampling, str(job.model), *job.writer.decides]
+    return hashlib.sha256(json.dumps(decides, default=str).encode()).hexdigest()[:16]
 
 
 # --- what a folder has ----------------------------------------------------------------------------------------------

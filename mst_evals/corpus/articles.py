@@ -8,18 +8,18 @@ Inspect sends and logs the requests; a run that was stopped continues with what 
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from inspect_ai._util.error import PrerequisiteError
-from inspect_ai.model import Model, get_model
+from inspect_ai.model import Model
 
 from mst_evals import data, manifest
-from mst_evals.corpus import article_rounds, spending
+from mst_evals.corpus import article_rounds, spending, writers
 from mst_evals.corpus.article_checks import Made, Request
 from mst_evals.corpus.article_rounds import Job, State
 from mst_evals.corpus.spending import Price, Usage
-from mst_evals.errors import InputError, StepError
+from mst_evals.errors import StepError
 from mst_evals.labels import PROFILES
 
 ARTICLES, REJECTED, SUMMARY = "articles.jsonl", "rejected.jsonl", "summary.json"
@@ -39,8 +39,9 @@ def assign_profiles(topics: Sequence[data.Row], seed: int) -> dict[str, str]:
 
 
 def plan(
-    model: str | Model, path: Path, out: Path, splits: Sequence[str], request: Request, rows: int | None = None
-) -> Job:
+    model: str | Model, path: Path, out: Path, splits: Sequence[str], request: Request, rows: int | None = None,
+    arguments: Mapping[str, Any] | None = None,
+) -> Job:  # fmt: skip
     """What is to be asked for.
 
     Args:
@@ -50,16 +51,13 @@ def plan(
         splits: Names of splits.
         request: How articles are asked for.
         rows: Number of topics of each split, the first ones.
+        arguments: Of the model.
 
     Raises:
         InputError: The topics cannot be used, or the model cannot be had.
     """
     topics = [row for split in splits for row in data.load_topics(path, split, rows)]
-    try:
-        writer = get_model(model, memoize=False)
-    except (PrerequisiteError, ValueError) as error:  # Inspect's for a key, a package or a name that is not there
-        raise InputError(f"model {model}: {' '.join(str(error).split())}") from None
-    return Job(writer, path, out, topics, assign_profiles(topics, request.seed), request)
+    return Job(writers.ready(model, arguments), path, out, topics, assign_profiles(topics, request.seed), request)
 
 
 def estimate(job: Job, state: State) -> tuple[Usage, Usage]:
@@ -121,18 +119,24 @@ def make(
 
 
 def write(job: Job, state: State, price: Price | None) -> None:
-    """Write all three files, each atomically; articles in the order of the topics."""
+    """Write all three files, each atomically; articles in the order of the topics, and no file without any."""
     made, out = state.made, job.out
     order = {row["id"]: place for place, row in enumerate(job.topics)}
     accepted = sorted(made.accepted, key=lambda row: order[row["topic"]])
     out.mkdir(parents=True, exist_ok=True)
-    manifest.write_text(out / ARTICLES, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in accepted))
+    if accepted:
+        manifest.write_text(out / ARTICLES, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in accepted))
+    else:  # an empty file would be no data set, and one of another request not what was asked for
+        (out / ARTICLES).unlink(missing_ok=True)
     manifest.write_text(out / REJECTED, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in made.rejected))
     summary = {
         "model": str(job.model),
         "topics": job.path.name,
         "topics_sha256": data.sha256(job.path),
         "request": vars(job.request),
+        "model_args": dict(job.writer.arguments),
+        "decoding": job.writer.decoding,
+        "preflight": dict(job.writer.preflight),
         "asked": len(job.topics),
         "outcomes": made.counts(),
         "without_article": [row["id"] for row in job.topics if row["id"] not in {one["topic"] for one in accepted}],
@@ -142,4 +146,4 @@ def write(job: Job, state: State, price: Price | None) -> None:
         "output_tokens": state.usage.output,
         "usd": spending.cost(state.usage, price),
     }
-    manifest.write_text(out / SUMMARY, json.dumps(summary, indent=1) + "\n")
+    manifest.write_text(out / SUMMARY, json.dumps(summary, indent=1, default=str) + "\n")

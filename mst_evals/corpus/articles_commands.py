@@ -1,7 +1,8 @@
 """`mst data articles`: say what it will cost, run the writer, say what came of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -39,6 +40,7 @@ def make(
     price: str | None = None,
     yes: bool = False,
     display: str | None = None,
+    arguments: Mapping[str, Any] | None = None,
 ) -> int:
     """Write articles and print the outcome of every reply, and what it costs, before and after.
 
@@ -53,12 +55,14 @@ def make(
         price: ``INPUT,OUTPUT`` in USD per million tokens.
         yes: Spend without asking; nobody is asked where the price is not known.
         display: Inspect's display; None: its default.
+        arguments: Of the model.
 
     Returns:
         Exit code: 0 when every topic has its article, else 1.
 
     Raises:
-        InputError: An option or the topics cannot be used, the model cannot be had, or the folder is in use.
+        InputError: An option or the topics cannot be used, the model cannot be had, the folder is in use, or no reply
+            has become an article.
         StepError: The model fails for good, or the run was stopped; what is finished is kept.
     """
     for split in splits:
@@ -70,7 +74,7 @@ def make(
             "least one attempt and 0 < shortest < longest"
         )
     cost = spending.price_of(model, price)
-    job = articles.plan(model, topics, out, splits, request, rows)
+    job = articles.plan(model, topics, out, splits, request, rows, arguments)
     with topic_rounds.alone(out):
         state = article_rounds.replay(job)
         if _show_plan(console, job, state, cost) and not yes and not confirmed(console):
@@ -80,6 +84,8 @@ def make(
     without = _show_result(console, job, state, cost)
     if fault:
         raise StepError(f"{fault}; what is finished is kept in {out}, the same command goes on")
+    if not state.made.accepted:
+        raise InputError(_nothing(job, state, last))
     if last:
         say(console, f"Requests failed, the last with {last}; the same command asks again.")
     return 1 if without else 0
@@ -120,10 +126,21 @@ def _show_result(console: Console, job: Job, state: State, price: Price | None) 
     console.print(table)
     accepted = len(state.made.accepted)
     without = len(job.topics) - accepted
-    say(console, f"{job.out / articles.ARTICLES}: {accepted:,} articles; {without:,} topics are left without one.")
+    if accepted:
+        say(console, f"{job.out / articles.ARTICLES}: {accepted:,} articles; {without:,} topics are left without one.")
     say(console, f"Every rejected reply with its reason: {job.out / articles.REJECTED}")
     _show_spent(console, job, state, price)
     return without
+
+
+def _nothing(job: Job, state: State, last: str) -> str:
+    """What is said when there is no article at all."""
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in state.made.counts().items() if number)
+    failed = f"; the last request failed with {last}" if last else ""
+    return (
+        f"{job.out}: no reply of {job.model} passed the checks ({reasons}), so there is no {articles.ARTICLES}; each "
+        f"with its reason: {articles.REJECTED}{failed}"
+    )
 
 
 def _show_spent(console: Console, job: Job, state: State, price: Price | None) -> None:

@@ -155,7 +155,6 @@ def plan(study: Study, path: Path, out: Path, only: str | None = None) -> Plan:
     Raises:
         InputError: A file of the study cannot be used.
     """
-    checks.check_articles(study, path)
     recipe = read_yaml(checks.recipe_path(study, path))
     known = _read_known(out)
     size = len(known)
@@ -213,6 +212,7 @@ def _model(
     model = inputs.base_identity(None, base.fingerprint) if isinstance(base, Cell) else inputs.base_identity(base)
     make = None
     if seed is not None:
+        checks.check_articles({**recipe, **arguments}, condition.base or study.base, path)
         needed = inputs.of_training(study.experiment, arm, seed, {**recipe, **arguments}, model, known)
         make = _cell("train", name, needed)
         model = {"training": make.fingerprint}

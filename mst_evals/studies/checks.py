@@ -136,24 +136,25 @@ def _check_arguments(study: Study, path: Path) -> None:
             raise InputError(f"{where}: base is no argument here, expected it beside 'arguments'")
 
 
-def check_articles(study: Study, path: Path) -> None:
-    """Check that the articles that a study trains on have been written.
+def check_articles(arguments: Mapping[str, Any], base: Base, path: Path) -> None:
+    """Check that the articles of a training have been written.
 
     This is no part of `check`: a study may be planned (`mst plan`) before they are.
+
+    Args:
+        arguments: The recipe's, with what a condition replaces.
+        base: Of the training.
+        path: The study file.
 
     Raises:
         InputError: They have not; it names the command that writes them.
     """
-    recipe = read_yaml(recipe_path(study, path))
-    for condition in asked.conditions(study):
-        file = Path(str({**recipe, **condition.arguments}.get("articles", "")))
-        trained = any(seed is not None for _, seed in asked.models(study, condition))
-        if file.name != "articles.jsonl" or file.exists() or not trained:  # any other name is not of our making
-            continue
-        base = condition.base or study.base
-        hub = isinstance(base, str) and base_directory(base, path) is None
-        command = f"mst data articles --model {f'hf/{base}' if hub else 'MODEL'} --out {file.parent}"
-        raise InputError(f"{file}: the training articles are not written yet, expected: {command} (docs/ladder.md)")
+    file = Path(str(arguments.get("articles", "")))
+    if file.name != "articles.jsonl" or file.exists():  # one of another name is not of that command's making
+        return
+    hub = isinstance(base, str) and base_directory(base, path) is None
+    command = f"mst data articles --model {f'hf/{base}' if hub else 'MODEL'} --out {file.parent}"
+    raise InputError(f"{file}: the training articles are not written yet, expected: {command} (docs/ladder.md)")
 
 
 def _check_names(found: Mapping[str, Any], known: list[str], where: str, trainer: str) -> None:
