@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from mst_evals import data
-from mst_evals.corpus import checks, splits
+from mst_evals.corpus import checks, splits, topics
 from mst_evals.corpus.similarity import BOUND, HEADLINE_BOUND, MEASURES, closest
 
 LOADED = ("biased", "unbiased", "slanted", "left-leaning", "right-leaning", "left-wing", "right-wing")
@@ -56,11 +56,14 @@ def test_no_two_topics_are_near_duplicates_within_or_across_splits(rows):
         assert 0 < nearest.similarity < measure.bound, [rows[nearest.first], rows[nearest.second]]
 
 
-def test_every_context_has_a_figure_and_full_sentences(rows):
-    words = "one two three four five six seven eight nine ten eleven twelve half third quarter dozen hundred".split()
+def test_every_topic_is_one_that_mst_data_topics_would_accept(rows):
+    """So each context has a figure in digits, and no text is too short or says anything of labels."""
     for row in rows:
-        text = row["context"].lower()
-        assert any(one.isdigit() for one in text) or any(word in text for word in words), row
+        topics.Topic(headline=row["headline"], context=row["context"])
+
+
+def test_contexts_are_full_sentences(rows):
+    for row in rows:
         assert row["context"].endswith((".", '."', ".'")), row
         assert not row["headline"].endswith("."), row
         assert 25 <= len(row["context"].split()) <= 75, row
