@@ -24,7 +24,11 @@ def check(
     logs: Annotated[Path, typer.Option(help="Folder of the logs of what is evaluated.")] = Path("runs/check"),
     update: Annotated[bool, typer.Option("--update", help="Write new references; print what changed.")] = False,
     grader: Annotated[
-        str | None, typer.Option(help="With --update: judge (any Inspect model; A,B is a panel), else lexical_bias.")
+        str | None,
+        typer.Option(
+            help="Judge (any Inspect model; A,B is a panel) of a new reference, else lexical_bias. "
+            "A check takes that of its reference: another one is NOT COMPARABLE."
+        ),
     ] = None,
     rows: Annotated[int | None, typer.Option(help="With --update: number of rows.")] = None,
     labels: Annotated[str | None, typer.Option(help="With --update: names of labels, with commas.")] = None,
@@ -45,6 +49,8 @@ def check(
     asked = {"rows": rows, "labels": named, "max_tokens": max_tokens}
     given: dict[str, object] = {name: value for name, value in asked.items() if value is not None}
     if update:
+        if json or junit:
+            raise InputError(f"--{'json' if json else 'junit'}: a check writes it, --update prints what changed")
         given |= {"grader": grader} if grader else {}
         raise typer.Exit(check_commands.run_update(adapters, against, logs, margins, given, Console()))
     if given:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from inspect_ai.log import EvalLog, write_eval_log
 from safetensors.torch import load_file, save_file
 
 from mst_evals import data, manifest
-from mst_evals.regression import reference
+from mst_evals.regression import reference, rows
 from mst_evals.regression.metrics import Column, Metric
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -79,6 +80,39 @@ def references(to: Path, name: str, **changed: Any) -> Path:
     del content["sha256"]
     reference.write(folder / f"{name}.json", reference.sealed(**content))
     return folder
+
+
+def logged(name: str, change: Callable[[EvalLog], object] = lambda log: None) -> EvalLog:
+    """The log of a reference, with something changed in it."""
+    log = rows.read_log(REFERENCES / f"{name}.eval")
+    change(log)
+    return log
+
+
+def with_log(folder: Path, name: str, log: EvalLog) -> Path:
+    """The folder of `references` with another log in the reference, sealed anew."""
+    write_eval_log(log, str(folder / f"{name}.eval"))
+    content = json.loads((folder / f"{name}.json").read_text("utf-8"))
+    content["log"]["sha256"] = data.sha256(folder / f"{name}.eval")
+    del content["sha256"]
+    reference.write(folder / f"{name}.json", reference.sealed(**content))
+    return folder
+
+
+def first_rows(number: int, label: str) -> Callable[[EvalLog], None]:
+    """Leave the first rows under one label in a log, which is what a check of so many rows asks."""
+
+    def change(log: EvalLog) -> None:
+        asked = [one for one in log.samples or [] if one.metadata["label"] == label]
+        log.samples = asked[:number]
+
+    return change
+
+
+def light(to: Path, name: str, number: int = 60, label: str = "none") -> Path:
+    """A folder with a reference that asks a few rows under one label: quick to check."""
+    folder = references(to, name, asked__rows=number, asked__labels=[label])
+    return with_log(folder, name, logged(name, first_rows(number, label)))
 
 
 def column(metric: Metric, values: list[float], size: int = 1, unscored: int = 0, label: str = "0") -> Column:

@@ -1,15 +1,13 @@
 """What a check asks: the file of rows, and whether the adapter is asked as it was trained. No model is asked here."""
 
-import json
 import re
 
 import pytest
-from inspect_ai.log import write_eval_log
-from regression_data import REFERENCES, SAVED, copy, references
+from regression_data import REFERENCES, SAVED, copy, first_rows, light, logged, references, with_log
 
 from mst_evals import data, tokens
 from mst_evals.errors import InputError
-from mst_evals.regression import adapter_file, likelihood, measure, reference, rows, update
+from mst_evals.regression import adapter_file, likelihood, measure, reference, update
 from mst_evals.regression.check import check
 from mst_evals.regression.verdicts import Verdict
 
@@ -44,17 +42,14 @@ def test_the_topics_of_a_reference_are_kept_whatever_the_task_would_take(tmp_pat
     assert "asked.topics: found '/tmp/topics.jsonl', expected one of topics, micro_topics" in found.reason
 
 
-def logged(monkeypatch, status, name=NAME):
-    """Let the evaluation be that of the reference, with this status of the preflight's precision."""
-    log = rows.read_log(REFERENCES / f"{name}.eval")
-    finding = {"status": status, "found": "trained float32, evaluated bfloat16"}
+def in_another_precision(log):
+    finding = {"status": "differs", "found": "trained float32, evaluated bfloat16"}
     log.eval.metadata["preflight"] = dict(log.eval.metadata["preflight"], precision=finding)
-    monkeypatch.setattr(measure, "evaluate", lambda *_: log)
-    return log
 
 
 def test_an_adapter_that_is_asked_otherwise_than_trained_is_not_comparable(tmp_path, monkeypatch):
-    logged(monkeypatch, "differs")
+    log = logged(NAME, in_another_precision)
+    monkeypatch.setattr(measure, "evaluate", lambda *_: log)
     found = check(SAVED / NAME, REFERENCES, tmp_path / "logs")
     reason = "asked with another precision than in training (trained float32, evaluated bfloat16)"
     assert (found.verdict, found.reason) == (Verdict.NOT_COMPARABLE, reason)
@@ -63,15 +58,69 @@ def test_an_adapter_that_is_asked_otherwise_than_trained_is_not_comparable(tmp_p
     assert not (tmp_path / "new").exists()
 
 
-def test_the_preflight_of_the_new_evaluation_counts_and_not_that_of_the_reference(tmp_path, monkeypatch):
-    folder = references(tmp_path, NAME)
-    write_eval_log(logged(monkeypatch, "differs"), str(folder / f"{NAME}.eval"))
-    content = json.loads((folder / f"{NAME}.json").read_text("utf-8"))
-    content["log"]["sha256"] = data.sha256(folder / f"{NAME}.eval")
-    del content["sha256"]
-    reference.write(folder / f"{NAME}.json", reference.sealed(**content))
-    logged(monkeypatch, "passed")
+def test_a_reference_that_was_asked_otherwise_than_trained_is_refused_before_anything_is_evaluated(
+    tmp_path, monkeypatch
+):
+    """A sound evaluation passed against it without a word; `--update` makes it anew and compares nothing with it."""
+    folder = with_log(references(tmp_path, NAME), NAME, logged(NAME, in_another_precision))
+    monkeypatch.setattr(measure, "evaluate", lambda *_: pytest.fail("the reference alone could have told"))
+    found = check(SAVED / NAME, folder, tmp_path / "logs")
+    said = "asked with another precision than in training (trained float32, evaluated bfloat16)"
+    assert (found.verdict, found.reason) == (
+        Verdict.NOT_COMPARABLE,
+        f"its reference was {said}; make it anew with --update",
+    )
+    monkeypatch.setattr(measure, "evaluate", lambda *_: logged(NAME))
+    made = update.update(SAVED / NAME, folder, tmp_path / "logs", {}, {})
+    assert f"not comparable with the old one: it was {said}" in made.changes and made.findings == ()
     assert check(SAVED / NAME, folder, tmp_path / "logs").verdict == Verdict.PASS
+
+
+# --- what is found only when the evaluation is there ------------------------------------------------------------------
+
+
+def unscored(log):
+    for sample in log.samples[:4]:
+        sample.scores = {}
+
+
+FOUND_LATE = {
+    "task version": (
+        lambda log: setattr(log.eval, "task_version", 7),
+        "task_version differs (reference 0, adapter 7)",
+    ),
+    "quantisation": (
+        lambda log: log.eval.metadata.update(evaluated_quantisation="int8"),
+        "evaluated_quantisation differs (reference nf4, adapter int8)",
+    ),
+    "longest reply": (
+        lambda log: setattr(log.eval.model_generate_config, "max_tokens", 9),
+        "max_tokens differs (reference None, adapter 9)",
+    ),
+    "too many unscored": (unscored, "4 of 60 rows of the adapter are unscored, expected at most 5%"),
+    "a sample is missing": (first_rows(59, "none"), "other rows or labels are asked: 1 are missing and 0 new"),
+}
+
+
+@pytest.mark.parametrize("fault", FOUND_LATE)
+def test_what_an_evaluation_alone_can_show_makes_it_not_comparable(fault, tmp_path, monkeypatch):
+    """The evaluation is that of the reference but for the one thing; without it it passes (below)."""
+    change, reason = FOUND_LATE[fault]
+    log = logged(NAME, first_rows(60, "none"))
+    change(log)
+    monkeypatch.setattr(measure, "evaluate", lambda *_: log)
+    found = check(SAVED / NAME, light(tmp_path, NAME), tmp_path / "logs")
+    assert found.verdict == Verdict.NOT_COMPARABLE
+    assert reason in found.reason
+
+
+@pytest.mark.parametrize(("number", "verdict"), [(60, Verdict.PASS), (24, Verdict.NOT_COMPARABLE)])
+def test_too_few_rows_are_not_comparable(number, verdict, tmp_path, monkeypatch):
+    monkeypatch.setattr(measure, "evaluate", lambda *_: logged(NAME, first_rows(number, "none")))
+    found = check(SAVED / NAME, light(tmp_path, NAME, number), tmp_path / "logs")
+    assert found.verdict == verdict
+    few = "fpr (none): 11 rows in 7 clusters are scored on both sides, expected at least 20 in 8"
+    assert (few in found.reason) == (verdict != Verdict.PASS)
 
 
 def test_likelihoods_do_not_depend_on_the_day(tmp_path):

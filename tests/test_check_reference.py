@@ -51,6 +51,11 @@ def test_a_reference_is_of_the_saved_adapter_and_its_log_holds_what_it_says(name
         assert one.rows >= 20
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_reference_was_asked_as_its_adapter_was_trained(name):
+    assert measure.not_as_trained(rows.read_log(REFERENCES / f"{name}.eval")) == []
+
+
 MACHINE = re.compile(r"/(tmp|home|root|work)/")  # where a checkout, a user or a temporary file lives
 
 
@@ -173,6 +178,13 @@ def test_a_proxy_that_scores_otherwise_is_not_comparable(tmp_path, monkeypatch):
         (["--margin", "fpr=0"], "expected a positive number"),
         (["--rows", "8"], "--rows: the reference says what is asked; it goes with --update"),
         ([str(SAVED / NAME)], "two adapters are called sycophancy-mst"),
+        (["--margin", "bias=1"], "--margin bias: no metric of these adapters, expected one of fpr, accuracy, fpr-resp"),
+        (["--junit", str(REFERENCES)], "reference: a folder, expected the name of a file"),
+        (["--junit", "/proc/nothing/j.xml"], "--junit /proc/nothing/j.xml: nothing can be written there ("),
+        (["--junit", f"{__file__}/j.xml"], "nothing can be written there (Not a directory)"),
+        (["--logs", __file__], "nothing can be written there (Not a directory)"),
+        (["--update", "--json"], "--json: a check writes it, --update prints what changed"),
+        (["--update", "--junit", "j.xml"], "--junit: a check writes it, --update prints what changed"),
     ],
 )
 def test_bad_arguments_are_one_line(arguments, message):

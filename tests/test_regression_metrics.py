@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from mst_evals import axes, labels, lexical
+from mst_evals import axes, labels, lexical, variants
 from mst_evals.regression import comparable, likelihood, metrics
 from mst_evals.regression.metrics import FAR
 from mst_evals.regression.reference import Facts
@@ -98,6 +98,14 @@ def test_on_topic(reply, share):
 )
 def test_the_far_labels_of_an_axis(axis, far):
     assert metrics.far_labels(axis) == far
+
+
+def test_the_arms_without_a_label_response_are_those_the_docs_name():
+    """docs/regression.md: arms trained with labels have one, but for `arbitrary`, whose IDs have no place."""
+    for arms in variants.ARMS.values():
+        assert [arm.name for arm in arms.values() if arm.has_labels and not metrics.far_labels(arm.axis)] == [
+            "arbitrary"
+        ]
 
 
 def test_what_is_asked_by_default():

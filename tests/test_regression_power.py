@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from regression_data import REFERENCES, ROOT
+from regression_data import REFERENCES, ROOT, SAVED
 from scipy import stats as scipy_stats
 
 from mst_evals.errors import InputError
@@ -63,6 +63,13 @@ def test_every_default_margin_covers_what_rounding_was_seen_to_do():
     assert seen == set(margins), "every metric was measured"
 
 
+def test_the_measurement_of_rounding_is_of_the_adapters_and_references_that_are_here():
+    """One of others says nothing about these; the documented command measures it anew."""
+    for setting, found in json.loads(ROUNDING.read_text("utf-8")).items():
+        of = rounding.measured(found)
+        assert of == {rounding.identity(REFERENCES, SAVED / name)[0] for name, *_ in of}, setting
+
+
 def test_the_docs_say_what_was_measured_and_which_margins_follow():
     text = DOCS.read_text("utf-8")
     found = re.search(r"<!-- rounding -->\n((?:\|.*\n)+)", text)
@@ -84,23 +91,33 @@ def test_the_docs_name_the_adapters_that_were_measured():
 
 
 def test_this_machine_is_measured_as_the_one_setting_of_its_name(tmp_path, monkeypatch):
-    """What a GPU does: no setting of the CPU is measured, nor one twice, and the rest of a file stays."""
-    ran = []
+    """What a GPU does: no setting of the CPU is measured, nor one twice, and the rest of a file stays.
+
+    Of another adapter, or against another reference, what was measured before is measured anew.
+    """
+    ran, adapter = [], SAVED / "sycophancy-mst"
+    (name, weights, signed), _ = rounding.identity(REFERENCES, adapter)
+    record = {"adapter": name, "adapter_sha256": weights, "reference_sha256": signed, "metric": "fpr", "needed": 0.0}
 
     def run(command, env, check):
         ran.append((command[4], "ATEN_CPU_CAPABILITY" in env))
-        Path(command[5]).write_text("[]", encoding="utf-8")
+        Path(command[5]).write_text(json.dumps([record]), encoding="utf-8")
 
     monkeypatch.setattr(rounding.subprocess, "run", run)
     monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)
     out = tmp_path / "found.json"
     for name in ("H200", "A100", "H200"):
-        rounding.main(out, tmp_path, [tmp_path / "adapter"], here=name)
+        rounding.main(out, REFERENCES, [adapter], here=name)
     assert ran == [("H200", False), ("A100", False)]
-    assert json.loads(out.read_text("utf-8")) == {"H200": [], "A100": []}
+    assert json.loads(out.read_text("utf-8")) == {"H200": [record], "A100": [record]}
+    for stale in ({"adapter_sha256": "0" * 64}, {"reference_sha256": "0" * 64}):
+        out.write_text(json.dumps({"H200": [record | stale]}), encoding="utf-8")
+        rounding.main(out, REFERENCES, [adapter], here="H200")
+        assert json.loads(out.read_text("utf-8")) == {"H200": [record]}
+    assert len(ran) == 4
     assert rounding.table({"H200": []}).splitlines()[2].startswith("| H200 | - | - |")
     with pytest.raises(InputError, match="the name of another setting"):
-        rounding.main(out, tmp_path, [tmp_path / "adapter"], here="AVX2")
+        rounding.main(out, REFERENCES, [adapter], here="AVX2")
 
 
 @pytest.mark.parametrize("experiment", ["bias", "sycophancy"])

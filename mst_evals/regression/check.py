@@ -104,7 +104,9 @@ def _compared(
         [*comparable.differences(signed.facts, measure.known_before(found, signed.facts, asked)), *_judge(signed, own)]
     )
     adapter_file.check(directory, found)
-    before = rows.answers(rows.read_log(reference.log_path(path, signed)), signed.facts.scorer)
+    old_log = rows.read_log(reference.log_path(path, signed))
+    _refuse(f"its reference was {one}; make it anew with --update" for one in measure.not_as_trained(old_log))
+    before = rows.answers(old_log, signed.facts.scorer)
     today_asked = measure.prompts_of(found, signed.facts.axis, asked)
     prompts = {name: rows.prompt(messages) for name, messages in today_asked.items()}
     _refuse([comparable.other_prompts(before, prompts), comparable.other_judgement(signed.facts.scorer, before)])
@@ -114,11 +116,7 @@ def _compared(
     prompts = {answer.id: answer.prompt for answer in after}
     differ = [*comparable.differences(signed.facts, now), comparable.other_prompts(before, prompts)]
     _refuse([*differ, *measure.not_as_trained(log)])
-    axis = variants.axis(found.experiment, signed.facts.axis)
-    then, today = (metrics.columns(found.experiment, found.arm, axis, side) for side in (before, after))
-    findings = verdicts.compare_all(then, today, {**signed.margins, **own})
-    if now.training_sha256 == signed.facts.training_sha256:
-        findings += _drift(directory, found, signed, before, after, {**signed.margins, **own})
+    findings = compare_answers(directory, found, signed, before, after, {**signed.margins, **own})
     verdict = verdicts.worst(one.verdict for one in findings)
     return Check(
         directory.name,
@@ -141,7 +139,7 @@ def _judge(signed: Reference, margins: Mapping[str, float]) -> list[str]:
     return judging.too_small({**signed.margins, **margins}, signed.judge_needs)
 
 
-def _drift(
+def compare_answers(
     directory: Path,
     found: Manifest,
     signed: Reference,
@@ -149,13 +147,30 @@ def _drift(
     after: Sequence[Answer],
     margins: Mapping[str, float],
 ) -> tuple[Finding, ...]:
-    """How far the answers of what should be the same adapter moved."""
+    """Every metric of two evaluations and, where both say that they are of one training, how far the answers moved.
+
+    Args:
+        directory: The adapter.
+        found: Its manifest.
+        signed: The reference.
+        before: The reference's answers.
+        after: The adapter's answers to the same questions.
+        margins: Metric -> margin.
+
+    Raises:
+        InputError: A metric of the reference was not measured now, or has no margin.
+    """
+    axis = variants.axis(found.experiment, signed.facts.axis)
+    then, today = (metrics.columns(found.experiment, found.arm, axis, side) for side in (before, after))
+    findings = verdicts.compare_all(then, today, margins)
+    if measure.training_sha256(found) != signed.facts.training_sha256:
+        return findings
     if found.experiment == "bias":
         now = measure.likelihoods(directory, found, signed.facts.axis, signed.asked, before)
     else:
         now = metrics.choices(after)
     sides = list(zip(*metrics.drift(found.experiment, before, now), strict=True))
-    return verdicts.compare_all(sides[0], sides[1], margins)
+    return findings + verdicts.compare_all(sides[0], sides[1], margins)
 
 
 def _refuse(reasons: Iterable[str | None]) -> None:

@@ -1,6 +1,7 @@
 """`mst check`: several adapters, a table or JSON, a JUnit file, an exit code."""
 
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,10 +12,11 @@ from rich.markup import escape
 from rich.table import Table
 
 from mst_evals.errors import InputError
-from mst_evals.regression import junit, verdicts
+from mst_evals.regression import adapter_file, junit, verdicts
 from mst_evals.regression.check import Check, check
 from mst_evals.regression.metrics import NAMES
-from mst_evals.regression.update import Update, update
+from mst_evals.regression.metrics import margins as default_margins
+from mst_evals.regression.update import Update, path_of, update
 from mst_evals.regression.verdicts import Finding, Verdict
 
 _COLOURS = {Verdict.PASS: "green", Verdict.IMPROVED: "cyan", Verdict.REGRESSED: "red", Verdict.NOT_COMPARABLE: "yellow"}
@@ -42,11 +44,39 @@ def read_margins(given: Sequence[str]) -> dict[str, float]:
     return margins
 
 
+# --- what is refused before the first adapter is evaluated --------------------------------------------------------
+
+
 def _distinct(adapters: Sequence[Path]) -> None:
     names = [one.absolute().name for one in adapters]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"two adapters are called {twice[0]}: expected names that differ")
+
+
+def _has_effect(margins: Mapping[str, float], adapters: Sequence[Path]) -> None:
+    """Raise for a margin of a metric that none of the adapters has."""
+    try:
+        experiments = {adapter_file.read_manifest(one).experiment for one in adapters}
+    except InputError:
+        return  # whose metrics an adapter without a manifest has nobody knows; what is wrong with it is said of it
+    known = [name for experiment in sorted(experiments) for name in default_margins(experiment)]
+    for name in margins:
+        if name not in known:
+            raise InputError(f"--margin {name}: no metric of these adapters, expected one of {', '.join(known)}")
+
+
+def _writable(folder: Path, option: str) -> None:
+    """Raise unless a file can be written into a folder that may not be there yet; nothing is left behind."""
+    try:
+        there = next(one for one in (folder.absolute(), *folder.absolute().parents) if one.exists())
+        with tempfile.NamedTemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise InputError(f"{option}: nothing can be written there ({error.strerror})") from None
+
+
+# --- the two commands ---------------------------------------------------------------------------------------------
 
 
 def run(
@@ -65,16 +95,21 @@ def run(
         0 when all passed or improved, 1 when one regressed, else 2 when one could not be compared.
 
     Raises:
-        InputError: Two adapters have one name.
+        InputError: Two adapters have one name, no adapter has the metric of a margin, or logs or the JUnit file cannot
+            be written.
     """
     _distinct(adapters)
+    _has_effect(margins, adapters)
+    _writable(logs, f"--logs {logs}")
+    if junit_file is not None:
+        _writable(junit_file.parent, f"--junit {junit_file}")
+        if junit_file.is_dir():
+            raise InputError(f"--junit {junit_file}: a folder, expected the name of a file")
     found = []
     for directory in adapters:
         if not as_json:
             console.print(f"{directory.name} ...", highlight=False)
         found.append(check(directory, against, logs, margins, grader))
-    if junit_file is not None:
-        junit.write(junit_file, found)
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=2, allow_nan=False))
     else:
@@ -83,6 +118,8 @@ def run(
                 console.print(findings_table(one.adapter, one.findings))
         console.print(summary_table(found))
         console.print(f"Logs: inspect view --log-dir {logs}", highlight=False)
+    if junit_file is not None:  # last, so that what was found is on the screen whatever becomes of the file
+        junit.write(junit_file, found)
     return verdicts.exit_code(one.verdict for one in found)
 
 
@@ -100,11 +137,16 @@ def run_update(
         0.
 
     Raises:
-        InputError: An adapter cannot be evaluated, or several adapters would be written to one file.
+        InputError: An adapter cannot be evaluated, several adapters would be written to one file, no adapter has the
+            metric of a margin, or logs or references cannot be written.
     """
     _distinct(adapters)
+    _has_effect(margins, adapters)
     if len(adapters) > 1 and against.suffix == ".json":
         raise InputError(f"{against}: one file for {len(adapters)} references, expected a folder")
+    _writable(logs, f"--logs {logs}")
+    for directory in adapters:
+        _writable(path_of(against, directory.absolute().name).parent, f"--against {against}")
     for directory in adapters:
         print_update(update(directory, against, logs, margins, given), console)
     return 0
@@ -118,8 +160,8 @@ def print_update(done: Update, console: Console) -> None:
         console.print(f"  {change}", highlight=False, markup=False)
     if done.findings:
         console.print(findings_table(f"{done.name}: new against old", done.findings))
-    elif not done.first and not done.changes:
-        console.print("  nothing changed")
+        if not done.changes and not any(one.changed for one in done.findings):
+            console.print("  nothing changed")
 
 
 # --- tables -------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from mst_evals import manifest
+from mst_evals.errors import InputError
 from mst_evals.regression.check import Check
 from mst_evals.regression.verdicts import Verdict
 
@@ -52,5 +53,12 @@ def xml(checks: Sequence[Check]) -> str:
 
 
 def write(path: Path, checks: Sequence[Check]) -> None:
-    """Write a JUnit file atomically."""
-    manifest.write_text(path, xml(checks))
+    """Write a JUnit file atomically.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    try:
+        manifest.write_text(path, xml(checks))
+    except OSError as error:
+        raise InputError(f"--junit {path}: cannot be written ({error.strerror})") from None

@@ -6,7 +6,8 @@
 Each of `SETTINGS` is a process of its own, whose libraries are told to use fewer vector instructions than the processor
 has (which is how another processor rounds), other threads, or other batches. Every adapter is evaluated in it and
 compared with its reference, row by row. All of them are of the CPU: what a GPU or another machine does is measured on
-it, against a reference that was made elsewhere, as the one setting ``--here NAME``.
+it, against a reference that was made elsewhere, as the one setting ``--here NAME``. What is written names the digests
+of adapters and references: a setting that was measured of others is measured anew.
 """
 
 import argparse
@@ -61,6 +62,8 @@ class Moved:
 
     Attributes:
         adapter: Name of the adapter.
+        adapter_sha256: Digest of its weights.
+        reference_sha256: Digest of the reference it was compared with.
         metric: The metric.
         label: The label.
         rows: Rows compared.
@@ -71,6 +74,8 @@ class Moved:
     """
 
     adapter: str
+    adapter_sha256: str
+    reference_sha256: str
     metric: str
     label: str
     rows: int
@@ -80,13 +85,16 @@ class Moved:
     needed: float
 
 
-def moved(adapter: str, before: Column, after: Column, signed: bool = True) -> Moved:
+Identity = tuple[str, str, str]  # name of an adapter, digest of its weights, digest of its reference
+
+
+def moved(of: Identity, before: Column, after: Column, signed: bool = True) -> Moved:
     """Compare two columns of one metric and label; a drift is not signed."""
     same = [row for row in before.values if row in after.values]
     sign = 1.0 if before.metric.better == "lower" else -1.0
     changes = [sign * (after.values[row] - before.values[row]) for row in same]
     return Moved(
-        adapter,
+        *of,
         before.metric.name,
         before.label,
         len(same),
@@ -95,6 +103,17 @@ def moved(adapter: str, before: Column, after: Column, signed: bool = True) -> M
         round(sum(changes) / len(changes), 6),
         round(power.passing_margin(changes, [before.clusters[row] for row in same], signed), 6),
     )
+
+
+def identity(references: Path, directory: Path) -> tuple[Identity, Path]:
+    """What is measured of an adapter, and the file of its reference.
+
+    Raises:
+        InputError: The adapter has no manifest, or no reference that can be used.
+    """
+    about = adapter_file.read_manifest(directory)
+    path = reference.find(references, directory.name, about.adapter_sha256)
+    return (directory.name, str(about.adapter_sha256), reference.read(path).sha256), path
 
 
 def one(name: str, references: Path, adapters: list[Path], out: Path) -> None:
@@ -110,26 +129,25 @@ def one(name: str, references: Path, adapters: list[Path], out: Path) -> None:
     found = []
     with tempfile.TemporaryDirectory() as logs:
         for directory in adapters:
-            about = adapter_file.read_manifest(directory)
-            path = reference.find(references, directory.name, about.adapter_sha256)
-            signed = reference.read(path)
+            of, path = identity(references, directory)
+            about, signed = adapter_file.read_manifest(directory), reference.read(path)
             log = measure.evaluate(directory, about.experiment, signed.asked, Path(logs))
             axis = variants.axis(about.experiment, signed.facts.axis)
             logged = rows.read_log(reference.log_path(path, signed)), log
             before, after = (rows.answers(one, signed.facts.scorer) for one in logged)
             sides = [metrics.columns(about.experiment, about.arm, axis, side) for side in (before, after)]
-            found += [moved(directory.name, *pair) for pair in zip(*sides, strict=True)]
+            found += [moved(of, *pair) for pair in zip(*sides, strict=True)]
             if about.experiment == "bias":
                 now = measure.likelihoods(directory, about, signed.facts.axis, signed.asked, before)
             else:
                 now = metrics.choices(after)
             apart = metrics.drift(about.experiment, before, now)
-            found += [moved(directory.name, *pair, signed=False) for pair in apart]
+            found += [moved(of, *pair, signed=False) for pair in apart]
     out.write_text(json.dumps([asdict(one) for one in found]), encoding="utf-8")
 
 
 def main(out: Path, references: Path, adapters: list[Path], here: str | None = None) -> None:
-    """Measure every setting that is not in the file yet, and write what was found after each.
+    """Measure every setting that is not in the file yet, or is there of others, and write what was found after each.
 
     Args:
         out: The file.
@@ -138,13 +156,14 @@ def main(out: Path, references: Path, adapters: list[Path], here: str | None = N
         here: Name for this machine as it is, in place of `SETTINGS`.
 
     Raises:
-        InputError: The name is one of `SETTINGS`.
+        InputError: The name is one of `SETTINGS`, or an adapter has no reference.
     """
     if here in SETTINGS:
         raise InputError(f"--here {here!r}: the name of another setting, expected one of your own")
     found: dict[str, Any] = json.loads(out.read_text("utf-8")) if out.is_file() else {}
+    wanted = {identity(references, directory)[0] for directory in adapters}
     for name, setting in ({here: HERE} if here else SETTINGS).items():
-        if name in found:
+        if measured(found.get(name, [])) == wanted:
             continue
         with tempfile.TemporaryDirectory() as folder:
             result = Path(folder) / "found.json"
@@ -154,6 +173,11 @@ def main(out: Path, references: Path, adapters: list[Path], here: str | None = N
             subprocess.run([*command, *map(str, adapters)], env=environment, check=True)
             found[name] = json.loads(result.read_text("utf-8"))
         manifest.write_text(out, json.dumps(found, indent=1) + "\n")
+
+
+def measured(found: Sequence[Mapping[str, Any]]) -> set[Identity]:
+    """Which adapters a setting of the file was measured on, against which references."""
+    return {(one["adapter"], one.get("adapter_sha256", ""), one.get("reference_sha256", "")) for one in found}
 
 
 def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
@@ -168,7 +192,7 @@ def table(found: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
 def command_line() -> argparse.ArgumentParser:
     """The arguments of the command."""
     parser = argparse.ArgumentParser(description="How much an unchanged adapter moves when something else rounds.")
-    parser.add_argument("out", type=Path, help="file of what was found (JSON); settings in it are not measured again")
+    parser.add_argument("out", type=Path, help="file of what was found (JSON); settings in it are kept")
     parser.add_argument("references", type=Path, help="folder of references")
     parser.add_argument("adapters", type=Path, nargs="+", help="directories of adapters")
     parser.add_argument("--here", metavar="NAME", help="measure this machine as it is, under a name, and nothing else")

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from inspect_ai.log import EvalLog, write_eval_log
 
-from mst_evals import data, variants
+from mst_evals import data, request, variants
 from mst_evals.errors import InputError
 from mst_evals.judging.second_pass import SCORER
+from mst_evals.manifest import Manifest
 from mst_evals.regression import adapter_file, comparable, judging, measure, metrics, reference, rows, verdicts
+from mst_evals.regression.check import compare_answers
 from mst_evals.regression.reference import Asked, Facts, LogFile, Reference
 from mst_evals.regression.verdicts import Finding, Verdict
 
@@ -39,7 +41,8 @@ def update(
 ) -> Update:
     """Evaluate an adapter and write its reference.
 
-    What is asked is what the old reference says, what is given, or `measure.default_questions`.
+    What is asked is what the old reference says, what is given, or `measure.default_questions`. What cannot end in a
+    reference is refused before anything is evaluated, where it can be known.
 
     Args:
         directory: The adapter.
@@ -49,15 +52,18 @@ def update(
         given: Fields of `Asked` that the user gave.
 
     Raises:
-        InputError: The adapter cannot be evaluated, is not asked as it was trained, too few of its rows are scored to
+        InputError: The place is none for a reference, the old one cannot be used, the questions are none or have no
+            metric, the adapter cannot be evaluated, is not asked as it was trained, too few of its rows are scored to
             compare anything with them, or a margin is too small for its judge.
     """
+    directory = directory.absolute()
+    path = path_of(place, directory.name)
     found = adapter_file.read_manifest(directory)
     adapter_file.check(directory, found)
-    path = place if place.suffix == ".json" else place / f"{directory.name}.json"
-    old, unusable = _old(path)
+    old = _old(path)
     asked = old.asked if old else measure.default_questions(found)
     asked = Asked(**asked.model_dump() | {"topics": asked.topics or measure.topics_of(found)} | dict(given))
+    _refuse_without_metric(found, asked)
     log = measure.evaluate(directory, found.experiment, asked, logs)
     facts = measure.facts(log, found)
     if other := measure.not_as_trained(log):
@@ -68,7 +74,7 @@ def update(
         written = rows.answers(log, facts.scorer)
         keep_likelihoods(log, measure.likelihoods(directory, found, facts.axis, asked, written))
     own = _with_enough(directory.name, columns, columns, facts.experiment)
-    findings, changes = _against(old, path, log, facts) if old else ((), [unusable] if unusable else [])
+    findings, changes = _against(directory, found, old, path, log, facts) if old else ((), [])
     kept = metrics.margins(found.experiment) | (old.margins if old else {})
     if small := judging.too_small(margins, needs):
         raise InputError(f"{directory.name}: no reference: {'; '.join(small)}")
@@ -87,7 +93,7 @@ def update(
         log=_write_log(path.with_suffix(".eval"), log),
     )
     reference.write(path, made)
-    return Update(directory.name, path, old is None and not unusable, (*changes, *_settings(old, made)), findings)
+    return Update(directory.name, path, old is None, (*changes, *_settings(old, made)), findings)
 
 
 def _with_enough(
@@ -113,14 +119,45 @@ def _judge_needs(
     return judging.needed(columns, again)
 
 
-def _old(path: Path) -> tuple[Reference | None, str]:
-    """The reference that is there, and why it cannot be used (empty when it can, or when there is none)."""
+def path_of(place: Path, name: str) -> Path:
+    """The file that a reference is written to.
+
+    Args:
+        place: It (.json), or its folder.
+        name: Of the adapter's directory.
+
+    Raises:
+        InputError: The place is a file of another name, or a folder lies in the file's place.
+    """
+    path = place if place.suffix == ".json" else place / f"{name}.json"
+    if path.is_dir():
+        raise InputError(f"{path}: a folder, expected a reference (JSON) or no such file")
+    if place != path and place.exists() and not place.is_dir():
+        raise InputError(f"{place}: a file, expected a folder of references or a name that ends in .json")
+    return path
+
+
+def _old(path: Path) -> Reference | None:
+    """The reference that is there. One that is broken is no reason to ask something else, so it is refused."""
     if not path.is_file():
-        return None, ""
+        return None
     try:
-        return reference.read(path), ""
+        return reference.read(path)
     except InputError as error:
-        return None, f"the old reference cannot be used: {error}"
+        raise InputError(
+            f"the old reference cannot be used: {error}; restore it, or remove it to ask the default questions"
+        ) from None
+
+
+def _refuse_without_metric(found: Manifest, asked: Asked) -> None:
+    """Raise unless the questions are some, and one of their labels has metrics."""
+    measure.prompts_of(found, request.asked_axis(found.experiment, None, found.arm).name, asked)
+    headline = metrics.headline(found.experiment, found.arm)
+    if not set(headline) & set(asked.labels):
+        raise InputError(
+            f"labels {', '.join(asked.labels)}: no metric of arm {found.arm!r} is read at any of them, "
+            f"expected at least one of {', '.join(headline)}"
+        )
 
 
 def _columns(log: EvalLog, facts: Facts) -> list[metrics.Column]:
@@ -128,18 +165,22 @@ def _columns(log: EvalLog, facts: Facts) -> list[metrics.Column]:
     return metrics.columns(facts.experiment, facts.arm, axis, rows.answers(log, facts.scorer))
 
 
-def _against(old: Reference, path: Path, log: EvalLog, facts: Facts) -> tuple[tuple[Finding, ...], list[str]]:
+def _against(
+    directory: Path, found: Manifest, old: Reference, path: Path, log: EvalLog, facts: Facts
+) -> tuple[tuple[Finding, ...], list[str]]:
     """The new evaluation against the old one, and what changed in words."""
     old_log = rows.read_log(reference.log_path(path, old))
     before, after = rows.answers(old_log, old.facts.scorer), rows.answers(log, facts.scorer)
     changes = comparable.remade(old.facts, facts)
     judged = comparable.other_judgement(old.facts.scorer, before)
     prompts = {answer.id: answer.prompt for answer in after}
-    why_not = [*comparable.differences(old.facts, facts), comparable.other_prompts(before, prompts), judged]
+    otherwise = [f"it was {one}" for one in measure.not_as_trained(old_log)]
+    differ = comparable.differences(old.facts, facts)
+    why_not = [*otherwise, *differ, comparable.other_prompts(before, prompts), judged]
     if said := [reason for reason in why_not if reason]:
         return (), [*changes, *(f"not comparable with the old one: {reason}" for reason in said)]
     try:
-        return verdicts.compare_all(_columns(old_log, old.facts), _columns(log, facts), old.margins), changes
+        return compare_answers(directory, found, old, before, after, old.margins), changes
     except InputError as error:
         return (), [*changes, f"not comparable with the old one: {error}"]
 
