@@ -343,7 +343,8 @@ def test_expected_seconds(tmp_path: Path) -> None:
     keys = {cell.key: seconds for cell, seconds in estimates.seconds(plan, past).items()}
     assert (keys["mst-seed0"], keys["baseline-seed0"], keys["mst-seed1"]) == (50, 70, 60)
     assert (keys["mst-seed0-standard"], keys["mst-seed1-standard"]) == (9, 9)
-    assert keys["baseline-seed0-standard"] > 9  # another number of samples
+    other = estimates.START + estimates.PER_1000["sycophancy"] * 12 / 1000
+    assert keys["baseline-seed0-standard"] == pytest.approx(other)  # another number of samples: 6 rows by two labels
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0, "0 s"), (89, "89 s"), (600, "10 min"), (7200, "2.0 h")])
