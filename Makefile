@@ -12,7 +12,7 @@ help:
 	@echo "make test-slow  run those: 200 topics with a judge, laptop rungs from plan to report, saved adapters, and others"
 	@echo "make check   lint, format check, types"
 	@echo "make format  rewrite the code in the project's format"
-	@echo "make regression       check the saved adapters against their references (two CPU cores, three minutes)"
+	@echo "make regression       check the saved adapters against their references (two CPU cores, a minute or two)"
 	@echo "make test-regression  every test of that check, the slow ones too"
 	@echo "make references RUNS=FOLDER  copy adapters out of the studies there, and make their references anew"
 
