@@ -423,9 +423,14 @@ def test_a_wide_interval_shows_neither() -> None:
     assert "not shown that it extrapolates: at UNBIASED neither a shortfall of 0.5 nor its absence" in sentence
 
 
-def test_permuted_labels_have_nothing_to_extrapolate() -> None:
-    swept = {("shuffled", name): 4.0 for name in ("strong_left", "center_left", "center_right", "strong_right")}
-    assert not [line for line in bias(swept) if line.startswith("Extrapolation, shuffled")]
+@pytest.mark.parametrize("arm", ["shuffled", "ootb"])
+def test_permuted_labels_and_the_untrained_base_have_nothing_to_extrapolate(arm: str) -> None:
+    levels = {"strong_left": 8.0, "center_left": 4.0, "center_right": 4.0, "strong_right": 8.0, "UNBIASED": 2.0}
+    swept = {(arm, name): level for name, level in levels.items()}
+    assert not [line for line in bias(swept) if f"Extrapolation, {arm}" in line]
+    assert [
+        line for line in bias({("mst", name): level for name, level in levels.items()}) if "Extrapolation, mst" in line
+    ]
 
 
 # --- the other arms -------------------------------------------------------------------------------------------------

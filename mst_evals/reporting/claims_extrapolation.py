@@ -103,7 +103,8 @@ def _responds(response: Row, worth: float) -> bool:
 def extrapolation(block: Block, arms: Sequence[Row], responses: Sequence[Row]) -> dict[str, str]:
     """Arm -> whether its label extrapolates: every held-out place on its side of the trained range.
 
-    An arm whose labels were permuted in training learnt nothing of them that could carry on, so it has no sentence.
+    An arm whose labels were permuted in training learnt nothing of them that could carry on, and what was not trained
+    (ootb) learnt nothing at all, so neither has a sentence.
 
     Args:
         block: The block.
@@ -114,7 +115,7 @@ def extrapolation(block: Block, arms: Sequence[Row], responses: Sequence[Row]) -
     sentences: dict[str, str] = {}
     known = variants.ARMS[block.experiment]
     for arm in dict.fromkeys(row["arm"] for row in responses):
-        if arm in known and known[arm].assign is variants.permuted_label:
+        if arm in known and known[arm].assign in (None, variants.permuted_label):
             continue
         mine = [row for row in responses if row["arm"] == arm and row["metric"] == metric]
         outside = [row for row in mine if row["held_out_relation"] == "extrapolation"]
