@@ -210,6 +210,8 @@ def test_sycophancy_has_its_figures(tmp_path: Path) -> None:
 
 def test_conditions_come_first_and_keep_the_order_of_the_study(tmp_path: Path) -> None:
     found = [line for name in ("a", "b") for line in deployed("bias", ("baseline", "mst"), condition=name, base=name)]
+    trained = ("strong_left", "center_left", "center_right", "strong_right")
+    found += [line for name in ("a", "b") for line in lines("bias", "mst", trained, condition=name, base=name)]
     folder = packed(tmp_path / "packed", found)
     compared = [
         {
@@ -230,6 +232,8 @@ def test_conditions_come_first_and_keep_the_order_of_the_study(tmp_path: Path) -
         "Bias: split test, base a, wording monitor, generate, condition a",
     ]
     assert "- Why." in text and "Missing: mst with UNBIASED (condition c" in text and "- b: one" in text
+    assert text.count("Response to the label, computed for each seed") == len(("a", "b"))
+    assert text.count("| mst | lexical_bias | bias | UNBIASED") == len(("a", "b"))
     assert [path.name for path in (folder / "out" / "figures").iterdir()] == ["1-bias-conditions.svg"]
 
 

@@ -9,13 +9,15 @@ from matplotlib.lines import Line2D
 from mst_evals import variants
 from mst_evals.reporting import places, probes
 from mst_evals.reporting.curves import groups, shade, ticks
-from mst_evals.reporting.figures import INK, MUTED, Row, bounds, colour, is_number, marker, seed_values, short, svg
+from mst_evals.reporting.figures import MUTED, Row, bounds, colour, is_number, marker, seed_values, short, svg
 from mst_evals.reporting.places import Scale
 from mst_evals.reporting.probes import Prediction, Probe
 
 # From the embeddings to the last layer, dark to light, each with a marker of its own.
 LAYER_COLOURS = ("#00204d", "#414d6b", "#7c7b78", "#b09b5f", "#dcb63c")
 LAYER_MARKERS = "osD^v"
+# One for each base, from the left.
+BASE_MARKERS = "osD^vP<X>"
 
 
 def _projections(axes: Axes, probe: Probe, direction: str, scale: Scale) -> list[Line2D]:
@@ -102,17 +104,21 @@ def predicted_and_measured(predictions: Sequence[Prediction], measured: str) -> 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()
         axes.axvline(0.5, color=MUTED, linewidth=0.8, linestyle=":")
-        for one in predictions:
+        paint = colour("mst")
+        for number, one in enumerate(sorted(predictions, key=lambda one: one.place)):
             row, x = one.measured, one.place
             if (ends := bounds(row)) is not None:
-                axes.plot([x, x], ends, color=colour("mst"), linewidth=1.5)
+                axes.plot([x, x], ends, color=paint, linewidth=1.5)
             if dots := seed_values(row):
                 axes.plot([x] * len(dots), dots, ".", color=MUTED, markersize=5, gid="seeds")
-            axes.plot([x], [row["mean"]], marker("mst"), color=colour("mst"), markersize=7, gid="points")
-            axes.annotate(
-                short(one.base), (x, row["mean"]), xytext=(7, 3), textcoords="offset points", fontsize=8.5, color=INK
-            )
+            form = BASE_MARKERS[number % len(BASE_MARKERS)]
+            axes.plot([x], [row["mean"]], form, color=paint, markersize=7, gid="points", label=short(one.base))
         axes.margins(0.2)
         axes.set(xlabel="place of the held-out end before training", ylabel=measured)
+        # Beside the axes: bases that agree lie on each other, and so would names beside the points.
+        axes.legend(
+            title="base, in the order of its place", alignment="left", loc="upper left", bbox_to_anchor=(1.0, 1.0),
+            fontsize=9,
+        )  # fmt: skip
 
-    return svg(6.4, 4.2, draw)
+    return svg(9, 4.2, draw)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mst_evals import prompts
-from mst_evals.reporting import claims, excerpts, headline, pair_tables, progress, results, usage
+from mst_evals.reporting import claims, excerpts, headline, pair_tables, progress, responses, results, usage
 from mst_evals.reporting import tables as tabulate
 from mst_evals.reporting.computed import Computed
 from mst_evals.reporting.layout import Figure, Section
@@ -114,6 +114,7 @@ def _brief(cell: Cell, provenance: Rows, study: Study | None, several: bool) -> 
     for part in cell.parts:
         items.append(tabulate.arm_table(part.block, part.arms, main=True))
         items.append(pair_tables.comparison_table(part.comparisons))
+        items.append(responses.response_table(part.responses) if part.responses else None)
         items.append(tabulate.arm_table(part.block, part.arms, main=False))
     sentences = [line for part in cell.parts for line in part.findings]
     others = tuple(line for part in cell.parts for line in part.others)
