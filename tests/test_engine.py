@@ -485,7 +485,9 @@ def test_packed_logs_of_other_weights_are_asked_again(tmp_path: Path, monkeypatc
     assert done.dropped == []
 
 
-def test_only_logs_of_the_main_wording_and_of_the_main_arms_are_copied(tmp_path: Path) -> None:
+def test_only_logs_of_the_main_wording_and_of_the_main_arms_are_copied(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked = {"labels": "deployed", "rows": 6, "wordings": {"names": ["think"], "arms": ["mst"], "labels": ["own"]}}
     path = write_study(
         tmp_path, arms={"ootb": None, "mst": {"seeds": [0, 1]}, "words": {"seeds": [0]}}, evaluations=asked
@@ -501,6 +503,17 @@ def test_only_logs_of_the_main_wording_and_of_the_main_arms_are_copied(tmp_path:
     assert [packed_files.zipfile.ZipFile(log).read("header.json") for log in both] == [b"{}" * 500] * 2
     copied = {log.parent.name.rsplit("-", 1)[0] for log in (tmp_path / "packed" / "logs").glob("*/*.eval")}
     assert copied == {"ootb-standard", "mst-seed0-standard"}
+
+    # A copy that is cut off half-way leaves the one before, whole, and the next one clears up after it.
+    before = {log: log.read_bytes() for log in both}
+    whole = packed_files.copy_log
+    monkeypatch.setattr(packed_files, "copy_log", lambda log, copy: [whole(log, copy), 1 / 0])
+    with pytest.raises(ZeroDivisionError):
+        packed.copy_logs(plan, tmp_path / "packed", 0)
+    assert {log: log.read_bytes() for log in (tmp_path / "packed" / "logs").glob("*/*.eval")} == before
+    monkeypatch.setattr(packed_files, "copy_log", whole)
+    assert packed.copy_logs(plan, tmp_path / "packed", 0) == size
+    assert [path.name for path in (tmp_path / "packed").iterdir()] == ["logs"]
 
 
 @pytest.mark.usefixtures("made_up")

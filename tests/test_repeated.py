@@ -117,11 +117,12 @@ def test_runs_without_a_common_number_say_so() -> None:
 
 def test_adapters_are_compared_by_their_digests() -> None:
     frame = run(mst=values(3))
-    this = replace(frame, provenance=[header("mst", 0, "a"), header("mst", 1, "b"), header("mst", 2, "c")])
-    other = replace(frame, provenance=[header("mst", 0, "a"), header("mst", 1, "x"), header("baseline", 0, "a")])
-    (section,), _ = sections(this, other)
+    # Of seed 3 the other run has logs of two adapters: that is not the same.
+    this = replace(frame, provenance=[header("mst", seed, name) for seed, name in enumerate("abcd")])
+    theirs = [header("mst", 0, "a"), header("mst", 1, "x"), header("mst", 3, "d"), header("mst", 3, "e")]
+    (section,), _ = sections(this, replace(frame, provenance=[*theirs, header("baseline", 0, "a")]))
     assert section.findings[-1] == (
-        "Of 2 adapters that both runs trained (by condition, arm and seed) 1 are equal to the byte."
+        "Of 3 adapters that both runs trained (by condition, arm and seed) 1 are equal to the byte."
     )
 
 

@@ -129,14 +129,14 @@ def _where(block: Block) -> str:
     return ", ".join(part for part in (block.setting["condition"], wording) if part)
 
 
-def _adapters(headers: Rows, experiment: str) -> dict[tuple[Any, ...], str]:
-    """(condition, arm, seed) -> digest of the adapter that was asked; those with two digests are left out."""
+def _adapters(headers: Rows, experiment: str) -> dict[tuple[Any, ...], set[str]]:
+    """(condition, arm, seed) -> digest of the adapter that was asked; several where logs of several were mixed."""
     found: dict[tuple[Any, ...], set[str]] = {}
     for row in headers:
         if row.get("experiment") == experiment and row.get("adapter_sha256"):
             key = (row.get("condition"), row.get("arm"), row.get("seed"))
             found.setdefault(key, set()).add(str(row["adapter_sha256"]))
-    return {key: min(digests) for key, digests in found.items() if len(digests) == 1}
+    return found
 
 
 def _adapter_line(this: Rows, other: Rows, experiment: str) -> str:

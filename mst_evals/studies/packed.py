@@ -236,7 +236,7 @@ def copy_logs(plan: Plan, folder: Path, seed: int) -> int:
     """Copy the current logs of the main arms of one seed, and of what is not trained, below ``logs/`` of a folder.
 
     Only those in the main wording, a model's first sweep: logs are a hundred times the size of the frame. They lie
-    under the names that the frame knows them by. What was copied there before is removed.
+    under the names that the frame knows them by. They take the place of what was copied there before, all at once.
 
     Args:
         plan: The study as it is now.
@@ -246,15 +246,18 @@ def copy_logs(plan: Plan, folder: Path, seed: int) -> int:
     Returns:
         Bytes of all of them.
     """
-    shutil.rmtree(folder / "logs", ignore_errors=True)
-    size = 0
+    temporary, size = folder / ".logs", 0
+    shutil.rmtree(temporary, ignore_errors=True)  # of a copy that was cut off
+    temporary.mkdir(parents=True)
     for job, cell in current(plan):
         if job.arm in variants.MAIN and job.seed in (None, seed) and cell == job.sweeps[0][1]:
             for log in plan.directory(cell).glob("*.eval"):
-                copy = folder / "logs" / cell.name / log.name
+                copy = temporary / cell.name / log.name
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 packed_files.copy_log(log, copy)
                 size += copy.stat().st_size
+    shutil.rmtree(folder / "logs", ignore_errors=True)
+    temporary.replace(folder / "logs")
     return size
 
 
