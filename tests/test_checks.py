@@ -211,6 +211,7 @@ def test_every_held_out_label_text_is_found_and_plain_news_is_not():
     [
         ("", "no rows"),
         ('{"colour": "red"}\n', "found rows with 'colour', expected one of: topics (id, split, headline"),
+        ("{}\n", "found rows with no fields, expected one of: topics (id, split, headline"),
     ],
 )
 def test_what_is_no_data_set_at_all(tmp_path, content, sentence):

@@ -63,7 +63,8 @@ def checked(path: Path) -> Checked:
     kind = kind_of([line.row for line in found])
     if kind is None:
         known = "; ".join(f"{one.name} ({', '.join(one.fields)})" for one in data.KINDS.values())
-        raise InputError(f"{path}: found rows with {', '.join(map(shown, found[0].row))}, expected one of: {known}")
+        fields = ", ".join(map(shown, found[0].row)) or "no fields"
+        raise InputError(f"{path}: found rows with {fields}, expected one of: {known}")
     sound = []
     for line in found:
         of_fields = [
