@@ -318,6 +318,17 @@ def test_one_good_held_out_label_does_not_hide_a_bad_one() -> None:
     )
 
 
+def test_what_the_base_did_before_training_stands_beside_it() -> None:
+    start = "Extrapolation, mst along suggestibility (4 seeds"
+    base = {("ootb", "0"): 0.3, ("ootb", "33"): 0.5, ("ootb", "100"): 0.8}
+    assert starting(rates(base), start).endswith(
+        "by 0.05 or more. ootb under the same labels, before any training: 0 -0.20 (-0.21 to -0.19, accuracy 0.83) "
+        "(minus 33; range used 0.51)."
+    )
+    assert "ootb" not in starting(rates({}), start)  # asked with one label it has no curve
+    assert not [sentence for sentence in rates(base) if "In range, ootb" in sentence]  # it was trained on no range
+
+
 @pytest.mark.parametrize(
     ("low", "high", "expected"),
     [

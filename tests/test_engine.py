@@ -504,6 +504,13 @@ def test_only_logs_of_the_main_wording_and_of_the_main_arms_are_copied(
     copied = {log.parent.name.rsplit("-", 1)[0] for log in (tmp_path / "packed" / "logs").glob("*/*.eval")}
     assert copied == {"ootb-standard", "mst-seed0-standard"}
 
+    log, copy = next(iter(plan.out.glob("logs/*/*.eval"))), tmp_path / "copy.eval"
+    times = []
+    for _ in range(2):
+        packed_files.copy_log(log, copy)
+        times.append([part.date_time for part in packed_files.zipfile.ZipFile(copy).infolist()])
+    assert times[0] == times[1] == [part.date_time for part in packed_files.zipfile.ZipFile(log).infolist()]
+
     # A copy that is cut off half-way leaves the one before, whole, and the next one clears up after it.
     before = {log: log.read_bytes() for log in both}
     whole = packed_files.copy_log

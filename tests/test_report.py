@@ -284,7 +284,7 @@ def test_findings_say_what_holds_and_what_does_not(report: Summary) -> None:
     assert "every interval covers test rows only" in limits
     claimed = [line for found in report.results["findings"] for line in found["sentences"] if "interval over" in line]
     assert claimed and all(line.startswith("One seed, no claim about the arm: ") for line in claimed)
-    assert "micro-bias and micro-sycophancy is a small stand-in" in limits
+    assert "base models micro-bias, micro-sycophancy are small stand-ins" in limits
 
 
 def test_other_labels_and_arms_stand_below_the_findings_of_the_main_arms(report: Summary) -> None:

@@ -59,6 +59,16 @@ def test_labels_at_one_place_of_a_dimension_are_averaged() -> None:
     )  # fmt: skip
 
 
+def test_the_table_names_the_place_of_an_uptick_as_it_is_and_the_label_that_is_left_out() -> None:
+    row = one(curve("mst", SLANT | {"slight_left": [5.0, 5.5], "slight_right": [5.0, 5.5]}), "bias")
+    assert [each["uptick_at"] for each in row["each"]] == [0.5, 0.5]
+    table = responses.response_table([row])
+    assert table.rows[0][7].endswith("; at 0.5, 0.5")
+    assert table.caption.endswith("where the held-out label does: center.")
+    other = one(curve("mst", {name: values for name, values in SLANT.items() if name != "center"}), "bias")
+    assert responses.response_table([other]).caption.endswith("Labels at one place are averaged.")
+
+
 def test_the_same_label_interpolates_on_the_other_dimension() -> None:
     row = one(curve("mst", SLANT), "slant")
     assert row["held_out_relation"] == "interpolation"

@@ -232,6 +232,10 @@ def test_conditions_come_first_and_keep_the_order_of_the_study(tmp_path: Path) -
         "Bias: split test, base a, wording monitor, generate, condition a",
     ]
     assert "- Why." in text and "Missing: mst with UNBIASED (condition c" in text and "- b: one" in text
+    assert [title.split(", ")[-1] for title in found_titles if title.startswith("Small print")] == [
+        "condition b", "condition a",
+    ]  # fmt: skip
+    assert text.count("bootstrap") >= len(("a", "b"))
     assert text.count("Response to the label, computed for each seed") == len(("a", "b"))
     assert text.count("| mst | lexical_bias | bias | UNBIASED") == len(("a", "b"))
     assert [path.name for path in (folder / "out" / "figures").iterdir()] == ["1-bias-conditions.svg"]

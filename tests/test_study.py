@@ -57,6 +57,8 @@ FAULTS: list[tuple[dict[str, Any], str, list[str]]] = [
     ({"evaluations": {"labels": [1.5]}}, "evaluations.labels.0", ["found 1.5", "expected text"]),
     ({"evaluations": {"labels": ["999"]}}, "evaluations", ["arm ootb", "unknown label '999'"]),
     ({"evaluations": {"labels": []}}, "evaluations", ["found no label"]),
+    ({"arms": {"ootb": {"labels": "all"}, "mst": None}}, "evaluations",
+     ["arm ootb: labels: found 'all', expected a list", "asked with none and 0"]),
     ({"evaluations": {"scorer": "lexical"}}, "evaluations.scorer", ["expected none for sycophancy"]),
     ({"evaluations": {"wordings": {"names": ["thnk"]}}}, "evaluations.wordings.names", ["did you mean 'think'?"]),
     ({"evaluations": {"wordings": {"arms": ["words"]}}}, "evaluations.wordings.arms", ["no arm of this study"]),

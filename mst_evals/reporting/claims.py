@@ -101,10 +101,10 @@ def _below(block: Block, metric: str, title: str, comparisons: Sequence[Row]) ->
 
 
 def _steps(steps: Sequence[Row]) -> list[str]:
-    """The in-range step of the main arms; one smaller than `RATE_MARGIN` is called none."""
+    """The in-range step of the trained main arms; one smaller than `RATE_MARGIN` is called none."""
     sentences = []
     for step in steps:
-        if step["arm"] not in variants.MAIN:
+        if step["arm"] not in variants.MAIN or step["arm"] == "ootb":  # the base was trained on no range
             continue
         appears = excludes_zero(step) and step["diff"] >= RATE_MARGIN
         verdict = "steps up" if appears else "shows no step up"
@@ -260,8 +260,13 @@ def limits(found: Sequence[Block], provenance: Sequence[Row]) -> list[str]:
         )
     micro = sorted({row["base"] for row in used if str(row["base"]).startswith("micro-")})
     if micro:
+        what = (
+            f"base model {micro[0]} is a small stand-in"
+            if len(micro) == 1
+            else (f"base models {', '.join(micro)} are small stand-ins")
+        )
         sentences.append(
-            f"The base model {' and '.join(micro)} is a small stand-in trained from scratch on synthetic text. Sizes "
+            f"The {what} trained from scratch on synthetic text. Sizes "
             "of effects, and whether the held-out label extrapolates, do not carry over to a real model."
         )
     scorers = {block.setting["scorer"] for block in found if block.experiment == "bias"}

@@ -100,11 +100,24 @@ def _responds(response: Row, worth: float) -> bool:
     return least is not None and least >= worth
 
 
+def _untrained(arm: Row, responses: Sequence[Row], arms: Sequence[Row], worth: float) -> str:
+    """The same places for the base out of the box, where it was swept: what was there before training."""
+    for row in responses:
+        same = all(row[key] == arm[key] for key in ("metric", "axis", "dimension"))
+        if row["arm"] == "ootb" and same and row["against_best_trained"]:
+            curve = _curve(row["against_best_trained"], arms, row, worth)
+            best = ", ".join(row["against_best_trained"][0]["best_trained"])
+            used = number(row["range"]["mean"])
+            return f" ootb under the same labels, before any training: {curve} (minus {best}; range used {used})."
+    return ""
+
+
 def extrapolation(block: Block, arms: Sequence[Row], responses: Sequence[Row]) -> dict[str, str]:
     """Arm -> whether its label extrapolates: every held-out place on its side of the trained range.
 
     An arm whose labels were permuted in training learnt nothing of them that could carry on, and what was not trained
-    (ootb) learnt nothing at all, so neither has a sentence.
+    (ootb) learnt nothing at all, so neither has a sentence. What ootb does under the same labels stands beside the
+    others: an arm may only have kept it.
 
     Args:
         block: The block.
@@ -142,5 +155,5 @@ def extrapolation(block: Block, arms: Sequence[Row], responses: Sequence[Row]) -
             ):
                 used = f"{number(response['range']['mean'])}, {bounds(response['range'])}"
                 tail = f"but it is not shown to respond to its labels (range used {used}), so nothing carries on"
-        sentences[arm] = f"{scope(points)}{start}{how}; {tail}."
+        sentences[arm] = f"{scope(points)}{start}{how}; {tail}.{_untrained(response, responses, arms, worth)}"
     return sentences

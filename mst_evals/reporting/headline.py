@@ -209,13 +209,18 @@ def items(stem: str, done: Computed) -> list[Table | Figure]:
     return [item for item in found if item is not None]
 
 
-def small_print(done: Computed) -> list[Table]:
-    """The tables of one measure that few readers need: the rest of the sweep, confusion, both intervals, all tests."""
+def small_print(done: Computed, rest: bool) -> list[Table]:
+    """The tables of one measure that few readers need: confusion, both intervals over seeds, all tests.
+
+    Args:
+        done: The measure.
+        rest: Also the labels and comparisons that the headline leaves out.
+    """
     rates = done.block.experiment == "sycophancy"
     found = [
-        tabulate.arm_table(done.block, done.arms, main=False),
+        tabulate.arm_table(done.block, done.arms, main=False) if rest else None,
         tabulate.confusion_table(done.block, done.arms) if rates else None,
-        pair_tables.comparison_table([row for row in done.comparisons if not _leads(row)]),
+        pair_tables.comparison_table([row for row in done.comparisons if not _leads(row)]) if rest else None,
         pair_tables.over_seeds_table(done.arms),
         pair_tables.tests_table(done.comparisons),
     ]

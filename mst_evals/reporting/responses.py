@@ -286,7 +286,7 @@ def _cell(facts: Mapping[str, Any]) -> str:
 
 def _uptick(row: Mapping[str, Any]) -> str:
     """The uptick, and at which place every seed has its own."""
-    at = [number(one["uptick_at"], 0) for one in row["each"]]
+    at = [number(None) if one["uptick_at"] is None else f"{one['uptick_at']:.3g}" for one in row["each"]]
     return _cell(row["uptick"]) + (f"; at {', '.join(at)}" if set(at) - {number(None)} else "")
 
 
@@ -324,6 +324,8 @@ def response_table(rows: Sequence[Mapping[str, Any]]) -> Table:
         "below 0 and noise alone makes it positive, so read it beside that of shuffled. Labels at one place are "
         "averaged."
     )
+    if left_out := sorted({name for row in rows for name in row["left_out"]}):
+        caption += f" Not in it, since it stands where the held-out label does: {', '.join(left_out)}."
     return Table(caption, header, tuple(lines))
 
 

@@ -102,9 +102,9 @@ def _headline(
     return Section(_title(cell, several), tuple(sentences), tuple(dict.fromkeys(notes)), tuple(items), others)
 
 
-def _small_print(cell: Cell, several: bool) -> list[Section]:
-    """The tables behind a headline section; none when there are none."""
-    tables = tuple(table for part in cell.parts for table in headline.small_print(part))
+def _small_print(cell: Cell, several: bool, rest: bool) -> list[Section]:
+    """The tables behind a section (see `headline.small_print`); none when there are none."""
+    tables = tuple(table for part in cell.parts for table in headline.small_print(part, rest))
     return [Section(f"Small print of {_title(cell, several)}", (), (), tables)] if tables else []
 
 
@@ -115,6 +115,7 @@ def _brief(cell: Cell, provenance: Rows, study: Study | None, several: bool) -> 
         items.append(tabulate.arm_table(part.block, part.arms, main=True))
         items.append(pair_tables.comparison_table(part.comparisons))
         items.append(responses.response_table(part.responses) if part.responses else None)
+        items.append(pair_tables.equivalence_table(part.equivalences))
         items.append(tabulate.arm_table(part.block, part.arms, main=False))
     sentences = [line for part in cell.parts for line in part.findings]
     others = tuple(line for part in cell.parts for line in part.others)
@@ -157,11 +158,12 @@ def _of_group(
         parts = [part for cell in mains for part in cell.parts]
         found.append(conditions_section(f"{next(numbers)}-{experiment}", parts, study))
     for cells, main in zip(by_run, mains, strict=True):
-        if len(conditions) > 1 and main.condition:
+        brief = len(conditions) > 1 and bool(main.condition)
+        if brief:
             found.append(_brief(main, provenance, study, several))
         else:
             found.append(_headline(logs, main, provenance, study, next(numbers), several))
-            small += _small_print(main, several)
+        small += _small_print(main, several, rest=not brief)
         if len(cells) > 1:
             name = f"base {main.base}" + (f", condition {main.condition}" if main.condition else "")
             parts = [part for cell in cells for part in cell.parts]

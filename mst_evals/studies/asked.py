@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mst_evals import labels, prompts, variants
+from mst_evals.errors import InputError
 from mst_evals.studies.study import HELD_OUT, OWN, ArmPlan, Condition, Side, Study
 
 
@@ -31,10 +32,16 @@ def asked(study: Study, arm_name: str) -> tuple[Asked, ...]:
     """The sweeps of an arm, that in the experiment's default wording first.
 
     Raises:
-        InputError: A label or wording is unknown.
+        InputError: A label or wording is unknown, or a whole sweep is asked of an arm that has no labels.
     """
     arm, plan = variants.arm(study.experiment, arm_name), study.arms.get(arm_name)
-    given = plan.labels if plan is not None and plan.labels is not None else study.evaluations.labels
+    own = plan.labels if plan is not None else None
+    if own in ("core", "all") and not arm.has_labels:
+        raise InputError(
+            f"labels: found {own!r}, expected a list of labels: it is trained without labels and asked with "
+            f"{' and '.join(arm.deployed_with)} unless others are named"
+        )
+    given = study.evaluations.labels if own is None else own
     default = prompts.DEFAULT_WORDING[study.experiment]
     main = names(arm, given if isinstance(given, list) else [one.label for one in arm.evaluations(asked=given)])
     sweeps = {default: main}

@@ -37,7 +37,9 @@ def copy_log(log: Path, copy: Path) -> None:
     """
     with zipfile.ZipFile(log) as old, zipfile.ZipFile(copy, "w") as new:
         for part in old.infolist():
-            new.writestr(part.filename, old.read(part), zipfile.ZIP_ZSTANDARD, LEVEL)
+            # With the old time, so that the same log gives the same bytes.
+            entry = zipfile.ZipInfo(part.filename, part.date_time)
+            new.writestr(entry, old.read(part), zipfile.ZIP_ZSTANDARD, LEVEL)
 
 
 def read_list(folder: Path) -> dict[str, Any] | None:
