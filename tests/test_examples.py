@@ -132,6 +132,7 @@ def a_system_message(example):
 @pytest.mark.parametrize(
     ("experiment", "name"),
     [("bias", "mst"), ("sycophancy", "plain"), ("bias", "scalar"), ("bias", "shuffled")]
+    + [("bias", "least_biased"), ("sycophancy", "strongest_subset")]  # rows; reward range
     + [(experiment, "inoculation") for experiment in variants.EXPERIMENTS],
 )
 def test_the_comparison_above_finds_a_second_change(experiment, name, second):
