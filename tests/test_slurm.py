@@ -27,7 +27,9 @@ pytestmark = [
         bool(MISSING), reason=f"not installed: {', '.join(MISSING)} (tests/slurm/start.sh installs them)"
     ),
 ]
+# A shell's background job, and so a test that is run in one, starts with SIGINT ignored.
 DRIVER = """
+import signal; signal.signal(signal.SIGINT, signal.default_int_handler)
 import sys; from pathlib import Path; from rich.console import Console
 from mst_evals.studies import engine; import study_files
 plan = study_files.plan_of(Path(sys.argv[1]))
