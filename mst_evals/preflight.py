@@ -86,25 +86,30 @@ def _base(weights: Loaded, directory: Path | None, found: Manifest | None) -> Fi
     """Compare the base that was loaded with the recorded one, by digest where there is one."""
     config = weights.module.config
     source = str(getattr(config, "_name_or_path", "") or "")
-    place = Path(source)
-    name = place.name if place.is_absolute() or place.is_dir() else source
+    place = request.launch_path(source)
+    here = _local(source) if source else None
+    name = place.name if here == place or Path(source).is_absolute() else source
     revision = getattr(config, "_commit_hash", None)
     named = f"{name}, revision {revision}" if revision else name
     if found is None:
         return Finding(UNCHECKED, f"{named or 'unnamed'}; no manifest says what it should be")
     if found.base_sha256 is None:
-        if not place.is_dir() and source != found.base:
+        if here != place and source != found.base:
             raise InputError(f"{directory}: trained on base {found.base!r}, but {source!r} is loaded")
         if name not in (found.base, Path(found.base).name):  # a local copy, perhaps; nothing recorded can tell
             return Finding(DIFFERS, f"trained on {found.base}, a directory called {name} is loaded")
         return Finding(UNCHECKED, f"{named}, as named in the manifest; training recorded no digest of its weights")
-    here = bases.local(source)
     used = bases.digest(here) if here else None
     if used is None:
         return Finding(UNCHECKED, f"{named}; no weights of it are here whose digest could be compared")
     if used != found.base_sha256:
         raise InputError(f"{name}: not the base of {directory} (expected sha256 {found.base_sha256[:12]}...)")
     return Finding(PASSED, f"{found.base}, sha256 {found.base_sha256} as recorded")
+
+
+def _local(base: str) -> Path | None:
+    """The directory of a base as it was named: seen from where the command was launched, or in the hub's cache."""
+    return bases.local(str(request.launch_path(base))) or bases.local(base)
 
 
 def _adapter(weights: Loaded, file: Path | None) -> Finding:
@@ -191,7 +196,7 @@ def _served(model: Model, directory: Path, weights: Path, found: Manifest | None
     made["adapter"] = Finding(UNCHECKED, whole)
     if found is None:
         return made
-    here = bases.local(str(place)) or bases.local(named)
+    here = _local(named)
     used = bases.digest(here) if here else None
     if found.base_sha256 is not None and used is not None:
         if used != found.base_sha256:

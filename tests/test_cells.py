@@ -18,7 +18,7 @@ from conftest import problem, write_jsonl
 from study_files import finish, plan_of, write_study
 
 from mst_evals.errors import InputError
-from mst_evals.studies import cells, closure, locks, packed, states
+from mst_evals.studies import cells, closure, evaluate_cell, locks, packed, states
 from mst_evals.studies.cells import Plan
 
 
@@ -416,3 +416,23 @@ def test_a_running_cell_names_its_holder(tmp_path: Path) -> None:
         assert f"process {os.getpid()}" in found[job.cells[0]].why
     with locks.held(states.lock_path(plan, job), "older"):
         assert all("with older inputs" in state.why for state in states.states(plan).values())
+
+
+@pytest.mark.parametrize(
+    ("loading", "expected"),
+    [
+        ({}, ("mst", None)),
+        ({"quantisation": "none"}, ("hf", "float32")),
+        ({"quantisation": "none", "dtype": "bfloat16"}, ("hf", "bfloat16")),
+    ],
+)
+def test_the_base_is_asked_as_the_adapters_of_its_study_are(
+    loading: dict[str, str], expected: tuple[str, str | None], tmp_path: Path
+) -> None:
+    path = write_study(tmp_path, arms={"ootb": {}, "mst": {}}, conditions=[{"name": "this", "arguments": loading}])
+    plan = plan_of(path)
+    name, arguments = evaluate_cell.subject(plan, next(job for job in plan.jobs if job.make is None))
+    provider, _, folder = name.partition("/")
+    assert (provider, arguments.get("dtype")) == expected
+    assert "quantization_config" not in arguments
+    assert (plan.out / folder / "manifest.json").is_file()

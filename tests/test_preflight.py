@@ -10,24 +10,28 @@ import pytest
 import tiny_models
 import torch
 import yaml
+from click.testing import CliRunner
 from conftest import output, problem, seen, stub_model, write_jsonl
 from inspect_ai import Task, eval, eval_set
+from inspect_ai._cli.eval import eval_command
 from inspect_ai._util.registry import RegistryInfo, registry_info, set_registry_info
 from inspect_ai.dataset import MemoryDataset, Sample
+from inspect_ai.log import list_eval_logs, read_eval_log
 from inspect_ai.model import GenerateConfig, get_model
 from inspect_ai.model._model import active_model, init_active_model
 from peft import set_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
-from mst_evals import answers, as_trained, manifest, preflight, provider, subject, tokens, weights
+from mst_evals import answers, as_trained, manifest, preflight, provider, request, subject, tokens, weights
 from mst_evals import sycophancy as task_file
 from mst_evals.as_trained import DIFFERS, PASSED, UNCHECKED
 from mst_evals.errors import InputError
-from mst_evals.reporting.frame import refusal
+from mst_evals.reporting.refusals import refusal
 from mst_evals.scorers import option_logprobs
 from mst_evals.sycophancy import sycophancy
 from training import model as models
 
+ROOT = Path(__file__).resolve().parents[1]
 HALF = {"correct": -0.7, "incorrect": -0.7}
 
 
@@ -228,6 +232,39 @@ def test_a_base_without_a_recorded_digest_is_known_by_its_name(copy, made, tmp_p
     tiny_models.describe_again(copy, base_sha256=None, base="org/copy")
     named = findings(hf(copy))["base"]
     assert (named["status"], "recorded no digest" in named["found"]) == (UNCHECKED, True)
+
+
+def test_a_relative_base_is_found_as_inspect_is_typed_in_the_repository(tmp_path, monkeypatch):
+    """Inspect changes to the task file's folder between loading the model and making the task."""
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(request, "_LAUNCHED_FROM", ROOT)
+    words = ["mst_evals/sycophancy.py", "--model", "hf/training/models/micro-qwen", "-T", "label=0", "-T", "rows=1"]
+    words += ["--log-dir", str(tmp_path / "logs"), "--display", "none"]
+    said = CliRunner().invoke(eval_command, words, catch_exceptions=False)
+    assert said.exit_code == 0, said.output
+    (log,) = list_eval_logs(str(tmp_path / "logs"))
+    facts = read_eval_log(log, header_only=True).eval.metadata
+    digest = manifest.read(manifest.SHIPPED / "micro-qwen").base_sha256
+    assert facts["preflight"]["base"] == {"status": PASSED, "found": f"micro-qwen, sha256 {digest} as recorded"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "said"),
+    [
+        ({}, PASSED, "tiny-llama, sha256 "),
+        ({"base_sha256": None, "base": "org/copy"}, UNCHECKED, "copy, as named in the manifest"),
+        ({"base_sha256": None}, DIFFERS, "trained on tiny-llama, a directory called copy is loaded"),
+    ],
+)
+def test_an_adapter_named_by_a_relative_path_has_its_base_beside_it(copy, monkeypatch, facts, status, said):
+    tiny_models.describe_again(copy, **facts)
+    monkeypatch.setattr(request, "_LAUNCHED_FROM", copy.parent)
+    monkeypatch.chdir(copy.parent)
+    settings = yaml.safe_load((copy / "nf4.yaml").read_text())
+    model = get_model(f"hf/{copy.name}", memoize=False, **settings)
+    monkeypatch.chdir(Path(request.__file__).parent)  # where Inspect makes the task
+    found = findings(model)["base"]
+    assert (found["status"], found["found"].startswith(said)) == (status, True), found
 
 
 def test_weights_that_changed_after_loading_are_noticed(made):

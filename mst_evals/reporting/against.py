@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Any
 
 from mst_evals import prompts
-from mst_evals.reporting import published, results
+from mst_evals.reporting import published, refusals, results
 from mst_evals.reporting.computed import Computed
 from mst_evals.reporting.layout import Section
 from mst_evals.reporting.phrases import number, p_value, percent, seed_count
@@ -136,8 +136,8 @@ def _of_logs(headers: Rows, block: Block, one: Published) -> tuple[tuple[str, ..
     arms = {one.arm, "mst"} if one.measure.pair else {one.arm}
     names = set(block.samples.loc[block.samples["arm"].isin(arms), "log"])
     mine = [header for header in headers if header["log"] in names]
-    used = {str(row.get("evaluated_quantisation") or row.get("quantisation")) for row in mine if row.get("method")}
-    obstacles = tuple(f"quantisation {name}, not {QUANTISATION}" for name in sorted(used - {QUANTISATION, "None"}))
+    used = {name for row in mine if (name := refusals.asked(row).get("quantisation"))}  # hosted models tell none
+    obstacles = tuple(f"quantisation {name}, not {QUANTISATION}" for name in sorted(used - {QUANTISATION}))
     if block.experiment != "bias":
         return obstacles, ()
     warm = sorted({str(row.get("temperature")) for row in mine if row.get("temperature") not in (None, "")})

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Sequence
 
 from mst_evals import labels, variants
-from mst_evals.reporting import claims_arms, claims_extrapolation
+from mst_evals.reporting import claims_arms, claims_extrapolation, refusals
 from mst_evals.reporting.comparisons import INDIFFERENT, RATE_MARGIN
 from mst_evals.reporting.phrases import (
     FEWEST_SEEDS,
@@ -213,6 +213,7 @@ def irregularities(block: Block, provenance: Sequence[Row]) -> list[str]:
         values = sorted({str(row.get(fact)) for row in used})
         if len(values) > 1:
             notes.append(f"The logs of this table differ in {words}: {', '.join(values)}.")
+    notes += refusals.mixed(used)
     for row in used:
         asked = row.get("evaluated_quantisation")
         trained = row.get("quantisation") if row.get("seed") is not None else None  # a base was not trained on one

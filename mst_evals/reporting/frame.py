@@ -19,6 +19,7 @@ from inspect_ai.log import read_eval_log_sample
 from mst_evals import labels, variants
 from mst_evals.errors import InputError
 from mst_evals.regression.reference_logs import left_out, without_references
+from mst_evals.reporting.refusals import base_refusals, refusal
 
 SETTING = ("experiment", "split", "data_sha256", "choice", "wording", "base", "condition")
 MEASURE = ("scorer", "judge")
@@ -182,24 +183,6 @@ def _sample_lines(path: Path, header: Mapping[str, Any]) -> Iterable[dict[str, A
             yield {**line, "scorer": name, "judge": judge, **_score_line(score)}
 
 
-def refusal(row: Mapping[str, Any]) -> str:
-    """Why the numbers of a log may not be compared with others, empty when they may.
-
-    Args:
-        row: Metadata of the log: ``preflight`` (see `mst_evals.preflight`); a log from before there was one has the
-            two quantisations alone.
-    """
-    differing = [
-        f"{check} ({finding['found']})"
-        for check, finding in (row.get("preflight") or {}).items()
-        if finding["status"] == "differs"
-    ]
-    trained, asked = row.get("quantisation"), row.get("evaluated_quantisation")
-    if not row.get("preflight") and row.get("seed") is not None and trained and asked and trained != asked:
-        differing = [f"quantisation (trained {trained}, evaluated {asked})"]
-    return f"not asked as it was trained: {', '.join(differing)}" if differing else ""
-
-
 def _read_log(path: Path, name: str) -> tuple[dict[str, Any], list[dict[str, Any]], str]:
     """Provenance and tidy lines of one log, and the reason why it cannot be used (empty when it can)."""
     try:
@@ -232,6 +215,14 @@ def _name_bases(samples: pd.DataFrame, provenance: list[dict[str, Any]]) -> pd.D
         if header["used"] and header["base_sha256"] and len(hashes[header["base"]]) > 1
     }
     return samples.assign(base=samples["log"].map(named).fillna(samples["base"])) if named else samples
+
+
+def _asked_alike(samples: pd.DataFrame, provenance: list[dict[str, Any]]) -> tuple[pd.DataFrame, list[str]]:
+    """Leave out the logs of a bare base that was asked otherwise than the adapters of one of its tables."""
+    headers, reasons = {row["log"]: row for row in provenance}, dict[str, str]()
+    for _, table in samples.groupby(list(SETTING), sort=False):
+        reasons |= base_refusals([headers[log] for log in table["log"].unique()])
+    return samples[~samples["log"].isin(reasons)], [f"{log}: left out, {why}." for log, why in reasons.items()]
 
 
 def _latest(samples: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
@@ -305,12 +296,13 @@ def read(logs: Path) -> Frame:
     if not lines:
         raise InputError(f"{logs}: none of its {len(paths)} logs can be reported on. " + " ".join(notes))
     provenance.sort(key=lambda header: (header.get("created", ""), header["log"]))
-    samples, other = _one_training(_name_bases(pd.DataFrame(lines), provenance), provenance)
+    samples, trained_again = _one_training(_name_bases(pd.DataFrame(lines), provenance), provenance)
+    samples, otherwise = _asked_alike(samples, provenance)
     samples, replaced = _latest(samples)
     used = set(samples["log"])
     for header in provenance:
         header["used"] = header["log"] in used
-    return Frame(samples, provenance, notes + other + replaced)
+    return Frame(samples, provenance, notes + trained_again + otherwise + replaced)
 
 
 def completion(logs: Path, log: str, sample: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from mst_evals.reporting.refusals import asked
 from mst_evals.reporting.tables import Row, Table
 
 
@@ -18,12 +19,12 @@ def provenance_tables(provenance: Sequence[Row]) -> list[Table]:
     """Which weights were asked what, log by log; the number in the first column joins the two tables."""
     models, logs = [], []
     for index, row in enumerate(provenance, start=1):
-        trained, asked = _show(row.get("quantisation")), _show(row.get("evaluated_quantisation"))
+        trained, used = _show(row.get("quantisation")), _show(asked(row).get("quantisation"))
         models.append(
             (
                 str(index), _show(row.get("arm")), _show(row.get("seed")), _show(row.get("method")),
                 _show(row.get("base")), _start(row.get("base_sha256")), _start(row.get("adapter_sha256")),
-                trained if asked in (trained, "–") else f"{trained}, evaluated {asked}",
+                trained if used in (trained, "–") else f"{trained}, evaluated {used}",
                 _show(row.get("trained_wording")), _start(row.get("train_data_sha256")), _show(row.get("model")),
             )
         )  # fmt: skip

@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 def subject(plan: Plan, job: Job) -> tuple[str, dict[str, Any]]:
     """Model name and model arguments for Inspect; the name of a directory is relative to the study's folder.
 
-    A base without a manifest of ours is asked through ``hf/``, quantised as the trainer would quantise it.
+    ``mst/`` asks a base of ours in NF4. Any other base, or one that is trained on without NF4, goes through ``hf/`` with
+    the trainer's own settings, so that base and adapters are asked alike.
     """
     if job.make is not None:
         return f"mst/{job.make.place}", {}
     base = plan.directory(job.base) if isinstance(job.base, Cell) else job.base
-    if isinstance(base, Path) and (base / manifest.FILE).is_file():
-        return f"mst/{linked_base(plan, base, job.condition)}", {}
     recipe = read_yaml(checks.recipe_path(plan.study, plan.path)) | dict(job.arguments)
-    settings = quantisation.inspect_model_config(
-        str(recipe.get("quantisation", "nf4")), str(recipe.get("dtype", "float32"))
-    )
+    quantised = str(recipe.get("quantisation", "nf4"))
+    if isinstance(base, Path) and (base / manifest.FILE).is_file() and quantised == "nf4":
+        return f"mst/{linked_base(plan, base, job.condition)}", {}
+    settings = quantisation.inspect_model_config(quantised, str(recipe.get("dtype", "float32")))
     name = linked_base(plan, base, job.condition) if isinstance(base, Path) else base
     return f"hf/{name}", yaml.safe_load(settings)
 
