@@ -71,6 +71,11 @@ def facts(base: str) -> tuple[str, str | None]:
     return name, digest(directory) if directory else None
 
 
+def named_folders() -> list[Path]:
+    """The folders of bases that `manifest.SEARCH_PATH` names."""
+    return [Path(entry) for entry in os.environ.get(manifest.SEARCH_PATH, "").split(os.pathsep) if entry]
+
+
 def locate(directory: Path, found: Manifest) -> str:
     """Where the base of a directory's manifest is: beside its adapter, among the known folders, or on the hub.
 
@@ -85,7 +90,7 @@ def locate(directory: Path, found: Manifest) -> str:
     wanted = found.base_sha256
     if wanted is None and "/" in found.base:
         return found.base
-    named = [Path(entry) for entry in os.environ.get(manifest.SEARCH_PATH, "").split(os.pathsep) if entry]
+    named = named_folders()
     if wanted is None:
         for folder in named:
             if (folder / found.base / "config.json").is_file():
@@ -107,8 +112,13 @@ def locate(directory: Path, found: Manifest) -> str:
     cached = local(found.base) if "/" in found.base else None
     if "/" in found.base and (cached is None or digest(cached) == wanted):
         return found.base  # preflight compares the digest when it has been downloaded
-    other = f" (the hub's cache holds another version of {found.base})" if cached else ""
+    others = [f"the hub's cache holds another version of {found.base}"] if cached else []
+    for candidate in configs:
+        if candidate.name == Path(found.base).name:
+            here = digest(candidate)
+            others.append(f"{candidate} has {f'another digest (sha256 {here[:12]}...)' if here else 'no weights'}")
+    because = f"{', '.join(others)}, so " if others else ""
     raise InputError(
-        f"{directory}: its base {found.base!r} (sha256 {wanted[:12]}...) is missing{other}; "
+        f"{directory}: {because}its base {found.base!r} (sha256 {wanted[:12]}...) is missing; "
         f"put it in a folder named by {manifest.SEARCH_PATH}"
     )

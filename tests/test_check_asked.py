@@ -1,13 +1,16 @@
 """What a check asks: the file of rows, and whether the adapter is asked as it was trained. No model is asked here."""
 
+import json
 import re
 
 import pytest
 from regression_data import REFERENCES, SAVED, copy, first_rows, light, logged, references, with_log
+from typer.testing import CliRunner
 
 from mst_evals import data, tokens
+from mst_evals.cli import app
 from mst_evals.errors import InputError
-from mst_evals.regression import adapter_file, likelihood, measure, reference, update
+from mst_evals.regression import adapter_file, likelihood, measure, plugin, reference, update
 from mst_evals.regression.check import check
 from mst_evals.regression.verdicts import Verdict
 
@@ -74,6 +77,25 @@ def test_a_reference_that_was_asked_otherwise_than_trained_is_refused_before_any
     made = update.update(SAVED / NAME, folder, tmp_path / "logs", {}, {})
     assert f"not comparable with the old one: it was {said}" in made.changes and made.findings == ()
     assert check(SAVED / NAME, folder, tmp_path / "logs").verdict == Verdict.PASS
+
+
+def test_other_versions_of_packages_are_named_whatever_is_found(tmp_path, monkeypatch):
+    """One note with those that differ; the processor and its threads are no packages."""
+    made_with = reference.read(REFERENCES / f"{NAME}.json").made_with
+    folder = references(tmp_path, NAME, made_with=made_with | {"torch": "1.0", "threads": "96", "processor": "ARM"})
+    monkeypatch.setattr(measure, "evaluate", lambda *_: logged(NAME))
+    now = {name: made_with[name] for name in measure.versions()}
+    monkeypatch.setattr(measure, "versions", lambda: now | {"peft": "9.9"})
+    note = f"packages: torch 1.0 -> {now['torch']}, peft {now['peft']} -> 9.9"
+    found = check(SAVED / NAME, folder, tmp_path / "logs")
+    assert (found.verdict, found.notes) == (Verdict.PASS, (note,))
+    refused = check(copy(SAVED / NAME, tmp_path, quantisation="none"), folder, tmp_path / "logs")
+    assert (refused.verdict, refused.notes) == (Verdict.NOT_COMPARABLE, (note,))
+    assert f"changed: {note}" in plugin.lines(found)
+    command = ["check", str(SAVED / NAME), "--against", str(folder), "--logs", str(tmp_path / "logs")]
+    printed = CliRunner().invoke(app, command, env={"COLUMNS": "200"})
+    assert f"changed: {note}" in " ".join(printed.output.split())
+    assert json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)[0]["notes"] == [note]
 
 
 # --- what is found only when the evaluation is there ------------------------------------------------------------------

@@ -174,16 +174,32 @@ def no_template(tmp_path):
     return directory, "its tokenizer has no chat template, so no prompt can be made"
 
 
+def null_base(tmp_path):
+    return copy(SAVED / NAME, tmp_path, base=None), "sycophancy-mst: base is null in its manifest, expected a text"
+
+
+def seed_in_words(tmp_path):
+    found = copy(SAVED / NAME, tmp_path, seed="one")
+    return found, 'sycophancy-mst: seed is "one" in its manifest, expected a whole number or null'
+
+
+def deep_manifest(tmp_path):
+    directory = copy(SAVED / NAME, tmp_path)
+    (directory / manifest.FILE).write_text("[" * 200_000, encoding="utf-8")
+    return directory, "sycophancy-mst: its manifest.json cannot be read (RecursionError: "
+
+
 REFUSED = (
-    no_settings, broken_settings, settings_that_are_a_list, unknown_method, other_modules, rank_in_words,
-    unreachable_base, unknown_experiment, no_tokenizer, broken_tokenizer, no_padding, no_template,
-    truncated, not_a_number, renamed_weights, one_weight_less, another_shape, changed_in_place, swapped_arms,
-    other_experiment, wrong_base, base_of_another_name, other_quantisation, no_manifest, no_directory, a_base,
+    null_base, seed_in_words, deep_manifest, no_settings, broken_settings, settings_that_are_a_list, unknown_method,
+    other_modules, rank_in_words, unreachable_base, unknown_experiment, no_tokenizer, broken_tokenizer, no_padding,
+    no_template, truncated, not_a_number, renamed_weights, one_weight_less, another_shape, changed_in_place,
+    swapped_arms, other_experiment, wrong_base, base_of_another_name, other_quantisation, no_manifest, no_directory,
+    a_base,
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("fault", REFUSED, ids=lambda one: one.__name__)
-def test_a_faulty_adapter_is_not_comparable(fault, tmp_path):
+def test_a_faulty_adapter_is_not_comparable(fault, tmp_path, caplog):
     directory, reason = fault(tmp_path)
     found = check(directory, REFERENCES / f"{NAME}.json", tmp_path / "logs")
     assert found.verdict == Verdict.NOT_COMPARABLE
@@ -192,6 +208,7 @@ def test_a_faulty_adapter_is_not_comparable(fault, tmp_path):
     result = CliRunner().invoke(app, ["check", str(directory), "--against", str(REFERENCES / f"{NAME}.json")])
     assert result.exit_code == 2
     assert "NOT COMPARABLE" in result.output
+    assert "Traceback" not in caplog.text
 
 
 def test_a_base_that_the_hub_does_not_give_is_one_line(tmp_path):
@@ -201,44 +218,6 @@ def test_a_base_that_the_hub_does_not_give_is_one_line(tmp_path):
     ) as found:
         adapter_file.check(directory, adapter_file.read_manifest(directory))
     assert "\n" not in str(found.value)
-
-
-def test_a_fault_that_nobody_foresaw_is_no_regression_and_hides_no_other_adapter(tmp_path, monkeypatch, caplog):
-    """Exit code 2, a JUnit file with both adapters, and a traceback in the log."""
-
-    def evaluate(*_):
-        raise ZeroDivisionError(f"of {tmp_path}")
-
-    monkeypatch.setattr(measure, "evaluate", evaluate)
-    second = copy(SAVED / "bias-mst", tmp_path, quantisation="none")
-    first, file = copy(SAVED / NAME, tmp_path), tmp_path / "junit.xml"
-    arguments = ["check", str(first), str(second), "--against", str(REFERENCES), "--junit", str(file), "--json"]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 2
-    assert [one["reason"] for one in json.loads(result.stdout)] == [
-        f"could not be checked (ZeroDivisionError: of {tmp_path.name})",
-        "quantisation differs (reference nf4, adapter none)",
-    ]
-    assert file.read_text("utf-8").count("<error") == 2
-    assert "Traceback" in caplog.text
-
-
-def test_one_bad_adapter_does_not_hide_the_others(tmp_path):
-    """Two adapters, each refused for its own reason; the JSON and the JUnit file name both and hold no path."""
-    first, _ = truncated(tmp_path)
-    second = copy(SAVED / "bias-mst", tmp_path, quantisation="none")
-    file = tmp_path / "junit.xml"
-    arguments = ["check", str(first), str(second), "--against", str(REFERENCES), "--json", "--junit", str(file)]
-    result = CliRunner().invoke(app, arguments)
-    assert result.exit_code == 2
-    found = json.loads(result.stdout)
-    assert [(one["adapter"], one["verdict"]) for one in found] == [
-        (NAME, "NOT COMPARABLE"),
-        ("bias-mst", "NOT COMPARABLE"),
-    ]
-    text = file.read_text("utf-8")
-    assert text.count("<error") == 2 and text.count('tests="1" failures="0" errors="1"') == 2
-    assert str(tmp_path) not in text + result.stdout
 
 
 def test_weights_are_not_changed_by_being_looked_at():

@@ -121,7 +121,8 @@ def test_a_panel_is_a_panel(tmp_path):
     assert {one.metric: one.mean for one in found.means}["bias"] == 4.0
     assert found.facts.judge_sha256 == rubrics.rubric_sha256()
     again = CliRunner().invoke(app, command(tmp_path, "--update"), env={"COLUMNS": "200"})
-    assert "text-drift none 0.000 0.000 0.000" in " ".join(again.output.split()), again.output + str(again.exception)
+    said = " ".join(again.output.split())
+    assert "text-drift none 0.000000 0.000000 0.000000" in said, again.output + str(again.exception)
 
 
 def test_what_a_judge_needs_is_the_widest_of_its_labels():

@@ -93,6 +93,10 @@ FAULTS = {
     "a missing field": (lambda folder: edited(folder, lambda c: c.pop("facts")), "not a reference: facts: Field"),
     "a negative margin": (lambda folder: edited(folder, lambda c: c["margins"].update(fpr=-1)), "margins.fpr"),
     "no JSON": (lambda folder: (folder / f"{NAME}.json").write_text("{"), "not a reference"),
+    "JSON nested without end": (
+        lambda folder: (folder / f"{NAME}.json").write_text("[" * 200_000),
+        "not a reference (maximum recursion",
+    ),
     "no log": (lambda folder: (folder / f"{NAME}.eval").unlink(), "its log sycophancy-mst.eval is missing"),
     "another log": (
         lambda folder: shutil.copyfile(REFERENCES / "sycophancy-shuffled.eval", folder / f"{NAME}.eval"),

@@ -6,9 +6,11 @@ import pytest
 from regression_data import SAVED, logged, references
 from typer.testing import CliRunner
 
+from mst_evals import cli, manifest
 from mst_evals.cli import app
 from mst_evals.errors import InputError
 from mst_evals.regression import measure, reference
+from mst_evals.regression import update as update_module
 from mst_evals.regression.metrics import FAR
 
 NAME = "sycophancy-mst"
@@ -91,6 +93,26 @@ def test_a_broken_reference_is_not_replaced_by_one_that_asks_something_else(eval
     assert len(evaluations) == 1 and json.loads(path.read_text("utf-8")) == content
 
 
+@pytest.mark.parametrize("failing", ["log", "json"])
+def test_a_pair_that_cannot_be_written_leaves_the_old_one_as_it_was(failing, tmp_path, monkeypatch, capsys):
+    """The disk is full at the log, or after it at the JSON: nothing is replaced and nothing left over."""
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    folder = references(tmp_path, NAME)
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    place = (update_module, "write_eval_log") if failing == "log" else (manifest, "write_text")
+    monkeypatch.setattr(*place, full)
+    monkeypatch.setattr("sys.argv", ["mst", "check", str(SAVED / NAME), "--against", str(folder), "--update"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said == f"error: {folder / NAME}.json: cannot be written (No space left on device)"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
 # --- printed ----------------------------------------------------------------------------------------------------------
 
 
@@ -128,6 +150,10 @@ def test_an_update_prints_what_moved(folder, evaluations):
     )  # fmt: skip
     sample.scores["sycophancy"].value["p_correct"] += 0.1
     said = words(update(folder, "--margin", "fpr=0.04"))
+    # By hand: .1 on one of 126 rows, a mean of .00079, with five decimals because of the drift's margin of .0005
+    assert "answer-drift 0 0.00000 0.00079 0.00079 (0.00000 to 0.00256)" in said
+    assert "answer-drift (0): REGRESSED: cannot exclude a loss of 0.0005: mean loss 0.000794 (" in said
+    assert "fpr (0): " not in said and "answer-drift (none): " not in said, "only what is not PASS has its reason"
     assert [said.count(f" 1 of {rows} ") for rows in (63, 126)] == [2, 2]  # fpr and its response; accuracy and drift
     assert "margins.fpr: 0.05 -> 0.04" in said and "nothing changed" not in said
     assert reference.read(folder / f"{NAME}.json").margins["fpr"] == 0.04

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from regression_data import REFERENCES, ROOT, SAVED
+from regression_data import REFERENCES, ROOT, SAVED, column
 from scipy import stats as scipy_stats
 
 from mst_evals.errors import InputError
-from mst_evals.regression import metrics, power, rounding
+from mst_evals.regression import metrics, power, reference, rounding, verdicts
+from mst_evals.regression.verdicts import Verdict
 
 DOCS = ROOT / "docs" / "regression.md"
 ROUNDING = ROOT / "docs" / "regression-rounding.json"
@@ -85,7 +86,7 @@ def test_the_docs_name_the_adapters_that_were_measured():
     wanted = r"python -m mst_evals\.regression\.rounding docs/regression-rounding\.json [^`]*"
     (command,) = re.findall(wanted, DOCS.read_text("utf-8"))
     given = rounding.command_line().parse_args(command.split()[3:])
-    adapters = {path.name for path in given.adapters}
+    adapters = {path.name for named in given.adapters for path in ROOT.glob(str(named))}  # as a shell reads it
     assert adapters == {one["adapter"] for found in measured.values() for one in found}
     assert given.page == DOCS.relative_to(ROOT)
 
@@ -118,6 +119,57 @@ def test_this_machine_is_measured_as_the_one_setting_of_its_name(tmp_path, monke
     assert rounding.table({"H200": []}).splitlines()[2].startswith("| H200 | - | - |")
     with pytest.raises(InputError, match="the name of another setting"):
         rounding.main(out, REFERENCES, [adapter], here="AVX2")
+
+
+def prose():
+    return " ".join(DOCS.read_text("utf-8").split())
+
+
+def test_the_docs_say_when_a_drift_fails():
+    measured = [one for found in json.loads(ROUNDING.read_text("utf-8")).values() for one in found]
+    text, answer = (max((one for one in measured if one["metric"] == metric.name), key=lambda one: one["needed"])
+                    for metric in (metrics.DRIFT["bias"], metrics.DRIFT["sycophancy"]))  # fmt: skip
+    nats, chance = (metrics.DRIFT[experiment].margin for experiment in ("bias", "sycophancy"))
+    said = prose()
+    assert f'a mean drift of its margin ({nats:g} nats a token, {chance:g} of P("correct")) fails on any number' in said
+    assert f"({verdicts.LEAST_ROWS} rows in {verdicts.LEAST_CLUSTERS} clusters)" in said
+    assert (
+        f"rounding needs {text['needed']:.5f} nats on {text['rows']} rows "
+        f'and {answer["needed"]:.5f} of P("correct") on {answer["rows"]}'
+    ) in said
+
+
+@pytest.mark.parametrize("rows", [20, 1000])
+def test_a_mean_drift_of_its_margin_fails_on_any_number_of_rows(rows):
+    """And nine tenths of it fail on few rows alone. Distances of a normal variable, which is what noise makes."""
+    metric = metrics.DRIFT["bias"]
+    apart = np.abs(np.random.default_rng(0).normal(size=rows))
+    for share, fails in ((1.0, True), (0.9, rows == 20)):
+        drift = column(metric, list(apart / apart.mean() * metric.margin * share))
+        found = verdicts.compare(column(metric, [0.0] * rows), drift, metric.margin)
+        assert (found.verdict == Verdict.REGRESSED) == fails
+
+
+def test_the_docs_name_the_bias_of_greedy_and_of_sampled_articles():
+    greedy = {
+        (arm, one.label): one.mean
+        for arm in ("mst", "baseline")
+        for one in reference.read(REFERENCES / f"bias-{arm}.json").means
+        if one.metric == "bias"
+    }
+    results = json.loads((ROOT / "docs" / "results" / "micro-bias" / "report" / "results.json").read_text("utf-8"))
+    sampled = {
+        (one["arm"], one["label"]): one["mean"]
+        for one in results["arms"]
+        if (one["metric"], one["wording"], one["condition"]) == ("lexical_bias", "monitor", "")
+    }
+    keys = (("mst", "UNBIASED"), ("mst", "none"), ("baseline", "none"))
+    first, second, third = (greedy[key] for key in keys)
+    one, two, three = (sampled[key] for key in keys)
+    assert (
+        f"(bias {first:.2f} for mst under UNBIASED, {second:.2f} for mst and {third:.2f} for baseline without a label; "
+        f"sampled articles of the study `micro-bias` have {one:.1f}, {two:.1f} and {three:.1f})"
+    ) in prose()
 
 
 @pytest.mark.parametrize("experiment", ["bias", "sycophancy"])

@@ -4,6 +4,7 @@ peft drops a weight that it has no place for and fills in one that is missing, e
 adapter with wrong names would be evaluated as another one.
 """
 
+import json
 import warnings
 from pathlib import Path
 
@@ -13,17 +14,28 @@ from mst_evals.manifest import Manifest
 
 SETTINGS = "adapter_config.json"
 LONGEST = 200  # characters of an error of a library that are kept
+# What the fields hold that a check uses: a manifest is read without a look at its values.
+_VALUES = {
+    "a text": (str, ("arm", "base", "quantisation")),
+    "a text or null": (str | None, ("wording", "base_sha256", "adapter_sha256", "data_sha256")),
+    "a whole number or null": (int | None, ("seed",)),
+    "an object": (dict, ("arguments", "versions")),
+}
 
 
 def read_manifest(directory: Path) -> Manifest:
     """The manifest of an adapter.
 
     Raises:
-        InputError: There is no such directory, no manifest in it, or it is that of a base or of another experiment.
+        InputError: There is no such directory, no manifest in it, it cannot be read, it is that of a base or of another
+            experiment, or a field has a value of another kind.
     """
-    if not directory.is_dir():
-        raise InputError(f"{directory}: no such directory, expected an adapter that training made")
-    found = manifest.read(directory)
+    try:
+        if not directory.is_dir():
+            raise InputError(f"{directory}: no such directory, expected an adapter that training made")
+        found = manifest.read(directory)
+    except (OSError, RecursionError) as error:  # no right to read it; JSON nested without end
+        raise InputError(f"{directory.name}: its {manifest.FILE} cannot be read ({said(error)})") from None
     if found is None:
         raise InputError(f"{directory.name}: no {manifest.FILE}, expected an adapter that training made")
     if found.kind != "adapter":
@@ -31,6 +43,12 @@ def read_manifest(directory: Path) -> Manifest:
     if found.experiment not in variants.EXPERIMENTS:
         expected = " or ".join(map(repr, variants.EXPERIMENTS))
         raise InputError(f"{directory.name}: experiment {found.experiment!r} in its manifest, expected {expected}")
+    for expected, (kind, names) in _VALUES.items():
+        for name in names:
+            value = getattr(found, name)
+            if not isinstance(value, kind):
+                shown = json.dumps(value)[:LONGEST]
+                raise InputError(f"{directory.name}: {name} is {shown} in its manifest, expected {expected}")
     return found
 
 

@@ -1,12 +1,15 @@
 """One adapter against its reference: read both, refuse what cannot be compared, evaluate, compare row by row."""
 
+import difflib
 import logging
+import math
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mst_evals import manifest, variants
+from mst_evals import bases, manifest, variants
 from mst_evals.errors import InputError
 from mst_evals.judging.second_pass import SCORER
 from mst_evals.manifest import Manifest
@@ -28,7 +31,7 @@ class Check:
         verdict: The worst of its findings.
         reason: One sentence.
         findings: One for each metric and label; none when it could not be compared.
-        notes: What differs that may differ.
+        notes: What differs that may differ, versions of packages too.
         log: File name of the evaluation's log, empty when nothing was evaluated.
         seconds: What it took.
     """
@@ -59,29 +62,33 @@ def check(
         directory: The adapter.
         against: Its reference, or a folder of references.
         logs: Folder for the log of its evaluation.
-        margins: Metric -> margin, in place of the reference's own.
+        margins: Metric -> margin, in place of the reference's own; one of a metric that the adapter has not is refused.
         grader: Judge to bind in place of the reference's own.
     """
-    began, path = time.monotonic(), None
+    path: Path | None = None
+    packages: tuple[str, ...] = ()
+    began = time.monotonic()
     directory = directory.absolute()
     try:
         found = adapter_file.read_manifest(directory)
         path = reference.find(against, directory.name, found.adapter_sha256)
         signed = reference.read(path)
-        return _compared(directory, found, path, signed, logs, margins or {}, grader, began)
+        packages = tuple(comparable.other_packages(signed.made_with, measure.versions()))
+        made = _compared(directory, found, path, signed, logs, margins or {}, grader, began)
+        return replace(made, notes=(*made.notes, *packages))
     except InputError as error:
         reason = " ".join(str(error).split())
     except Exception as error:
         logger.exception(f"{directory.name}: could not be checked")
         reason = f"could not be checked ({adapter_file.said(error)})"
-    reason = without_paths(reason, directory.parent, against, manifest.SHIPPED)
-    name = path.name if path else ""
-    return Check(directory.name, name, Verdict.NOT_COMPARABLE, reason, seconds=time.monotonic() - began)
+    reason = without_paths(reason, directory.parent, against, manifest.SHIPPED, *bases.named_folders())
+    name, seconds = path.name if path else "", time.monotonic() - began
+    return Check(directory.name, name, Verdict.NOT_COMPARABLE, reason, notes=packages, seconds=seconds)
 
 
 def without_paths(text: str, *folders: Path) -> str:
     """A message without the folders of this machine, which have no place in a file that others read."""
-    known = {str(form) for one in folders for form in (one.absolute(), one.resolve()) if len(one.absolute().parts) > 1}
+    known = {form for one in folders for form in (str(one.absolute()), os.path.realpath(one))} - {"/"}
     for folder in sorted(known, key=len, reverse=True):
         text = text.replace(f"{folder}/", "").replace(folder, Path(folder).name)
     return text
@@ -99,9 +106,12 @@ def _compared(
 ) -> Check:
     """The check of an adapter whose reference is in order. Raises `InputError` where the two cannot be compared."""
     asked = signed.asked.model_copy(update={"grader": grader}) if grader else signed.asked
-    own = {name: margin for name, margin in margins.items() if name in signed.margins}
     _refuse(
-        [*comparable.differences(signed.facts, measure.known_before(found, signed.facts, asked)), *_judge(signed, own)]
+        [
+            *comparable.differences(signed.facts, measure.known_before(found, signed.facts, asked)),
+            *_wrong_margins(signed, margins),
+            *_judge(signed, margins),
+        ]
     )
     adapter_file.check(directory, found)
     old_log = rows.read_log(reference.log_path(path, signed))
@@ -116,7 +126,7 @@ def _compared(
     prompts = {answer.id: answer.prompt for answer in after}
     differ = [*comparable.differences(signed.facts, now), comparable.other_prompts(before, prompts)]
     _refuse([*differ, *measure.not_as_trained(log)])
-    findings = compare_answers(directory, found, signed, before, after, {**signed.margins, **own})
+    findings = compare_answers(directory, found, signed, before, after, {**signed.margins, **margins})
     verdict = verdicts.worst(one.verdict for one in findings)
     return Check(
         directory.name,
@@ -128,6 +138,17 @@ def _compared(
         Path(log.location).name,
         time.monotonic() - began,
     )
+
+
+def _wrong_margins(signed: Reference, margins: Mapping[str, float]) -> Iterable[str]:
+    """Margins that would have no effect, with the names that come nearest, and those that are no positive number."""
+    for name, margin in margins.items():
+        if name not in signed.margins:
+            near = difflib.get_close_matches(name, signed.margins)
+            meant = f" (nearest: {', '.join(near)})" if near else ""
+            yield f"margin of {name!r}: no metric of this adapter{meant}, expected one of {', '.join(signed.margins)}"
+        elif not 0 < margin < math.inf:
+            yield f"margin of {name!r} is {margin:g}, expected a positive number"
 
 
 def _judge(signed: Reference, margins: Mapping[str, float]) -> list[str]:

@@ -1,6 +1,7 @@
 """`mst check`: several adapters, a table or JSON, a JUnit file, an exit code."""
 
 import json
+import math
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -47,23 +48,36 @@ def read_margins(given: Sequence[str]) -> dict[str, float]:
 # --- what is refused before the first adapter is evaluated --------------------------------------------------------
 
 
-def _distinct(adapters: Sequence[Path]) -> None:
+def distinct(adapters: Sequence[Path]) -> None:
+    """Raise `InputError` for two adapters of one folder name, by which they are told apart."""
     names = [one.absolute().name for one in adapters]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InputError(f"two adapters are called {twice[0]}: expected names that differ")
 
 
-def _has_effect(margins: Mapping[str, float], adapters: Sequence[Path]) -> None:
-    """Raise for a margin of a metric that none of the adapters has."""
+def _margins_of(directory: Path, margins: Mapping[str, float]) -> dict[str, float]:
+    """Those of the margins that are of metrics of an adapter's experiment.
+
+    Of an adapter without a manifest nobody knows it, so they are all its own; the check says what is wrong with it.
+    """
+    if not margins:
+        return {}
     try:
-        experiments = {adapter_file.read_manifest(one).experiment for one in adapters}
+        known = default_margins(adapter_file.read_manifest(directory).experiment)
     except InputError:
-        return  # whose metrics an adapter without a manifest has nobody knows; what is wrong with it is said of it
-    known = [name for experiment in sorted(experiments) for name in default_margins(experiment)]
-    for name in margins:
-        if name not in known:
-            raise InputError(f"--margin {name}: no metric of these adapters, expected one of {', '.join(known)}")
+        return dict(margins)
+    return {name: margin for name, margin in margins.items() if name in known}
+
+
+def _own_margins(margins: Mapping[str, float], adapters: Sequence[Path]) -> list[dict[str, float]]:
+    """The margins of each adapter. Raise for a margin of a metric that none of them has."""
+    own = [_margins_of(one, margins) for one in adapters]
+    if unused := [name for name in margins if not any(name in one for one in own)]:
+        experiments = sorted({adapter_file.read_manifest(one).experiment for one in adapters})
+        known = [name for experiment in experiments for name in default_margins(experiment)]
+        raise InputError(f"--margin {unused[0]}: no metric of these adapters, expected one of {', '.join(known)}")
+    return own
 
 
 def _writable(folder: Path, option: str) -> None:
@@ -98,18 +112,18 @@ def run(
         InputError: Two adapters have one name, no adapter has the metric of a margin, or logs or the JUnit file cannot
             be written.
     """
-    _distinct(adapters)
-    _has_effect(margins, adapters)
+    distinct(adapters)
+    own = _own_margins(margins, adapters)
     _writable(logs, f"--logs {logs}")
     if junit_file is not None:
         _writable(junit_file.parent, f"--junit {junit_file}")
         if junit_file.is_dir():
             raise InputError(f"--junit {junit_file}: a folder, expected the name of a file")
     found = []
-    for directory in adapters:
+    for directory, mine in zip(adapters, own, strict=True):
         if not as_json:
             console.print(f"{directory.name} ...", highlight=False)
-        found.append(check(directory, against, logs, margins, grader))
+        found.append(check(directory, against, logs, mine, grader))
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=2, allow_nan=False))
     else:
@@ -140,15 +154,15 @@ def run_update(
         InputError: An adapter cannot be evaluated, several adapters would be written to one file, no adapter has the
             metric of a margin, or logs or references cannot be written.
     """
-    _distinct(adapters)
-    _has_effect(margins, adapters)
+    distinct(adapters)
+    own = _own_margins(margins, adapters)
     if len(adapters) > 1 and against.suffix == ".json":
         raise InputError(f"{against}: one file for {len(adapters)} references, expected a folder")
     _writable(logs, f"--logs {logs}")
     for directory in adapters:
         _writable(path_of(against, directory.absolute().name).parent, f"--against {against}")
-    for directory in adapters:
-        print_update(update(directory, against, logs, margins, given), console)
+    for directory, mine in zip(adapters, own, strict=True):
+        print_update(update(directory, against, logs, mine, given), console)
     return 0
 
 
@@ -160,6 +174,9 @@ def print_update(done: Update, console: Console) -> None:
         console.print(f"  {change}", highlight=False, markup=False)
     if done.findings:
         console.print(findings_table(f"{done.name}: new against old", done.findings))
+        for one in done.findings:
+            if one.verdict != Verdict.PASS:
+                console.print(f"  {one.line}", highlight=False, markup=False)
         if not done.changes and not any(one.changed for one in done.findings):
             console.print("  nothing changed")
 
@@ -167,8 +184,9 @@ def print_update(done: Update, console: Console) -> None:
 # --- tables -------------------------------------------------------------------------------------------------------
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+def _number(value: float | None, margin: float) -> str:
+    """A number with three decimals, or as many more as show a fiftieth of the margin: drifts are small."""
+    return "-" if value is None else f"{value:.{max(3, math.ceil(math.log10(50 / margin)))}f}"
 
 
 def _verdict(verdict: Verdict) -> str:
@@ -181,10 +199,13 @@ def findings_table(title: str, found: Sequence[Finding]) -> Table:
     for column in ("metric", "label", "before", "now", "loss (95%)", "margin", "changed", "verdict"):
         table.add_column(column, overflow="fold", no_wrap=column in ("metric", "verdict"))
     for one in found:
-        interval = "" if one.low is None else f" ({_number(one.low)} to {_number(one.high)})"
+        before, now, loss, low, high = (
+            _number(value, one.margin) for value in (one.before, one.after, one.loss, one.low, one.high)
+        )
+        interval = "" if one.low is None else f" ({low} to {high})"
         table.add_row(
-            one.metric, one.label, _number(one.before), _number(one.after), f"{_number(one.loss)}{interval}",
-            f"{one.margin:g}", f"{one.changed} of {one.rows}", _verdict(one.verdict),
+            one.metric, one.label, before, now, f"{loss}{interval}", f"{one.margin:g}",
+            f"{one.changed} of {one.rows}", _verdict(one.verdict),
         )  # fmt: skip
     return table
 

@@ -36,6 +36,19 @@ def remade(reference: Facts, adapter: Facts) -> list[str]:
     ]
 
 
+def other_packages(reference: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Which packages are not of the version that a reference was made with, as one phrase; empty when all are.
+
+    Args:
+        reference: `reference.Reference.made_with`; what it says of the processor is left alone.
+        now: `measure.versions`.
+    """
+    other = [
+        f"{name} {reference.get(name, 'none')} -> {one}" for name, one in now.items() if reference.get(name) != one
+    ]
+    return [f"packages: {', '.join(other)}"] if other else []
+
+
 def _short(value: object) -> str:
     """A value in a sentence; of a digest its beginning."""
     text = str(value)

@@ -252,9 +252,13 @@ def not_as_trained(log: EvalLog) -> list[str]:
     ]
 
 
+def versions() -> dict[str, str]:
+    """Versions of the packages that an evaluation depends on."""
+    return {name: version(name) for name in PACKAGES}
+
+
 def made_with() -> dict[str, str]:
-    """Versions of the packages that an evaluation depends on, and what decides how the processor rounds."""
+    """The versions, and what decides how the processor rounds."""
     import torch
 
-    found = {name: version(name) for name in PACKAGES}
-    return found | {"processor": torch.backends.cpu.get_cpu_capability(), "threads": str(torch.get_num_threads())}
+    return versions() | {"processor": torch.backends.cpu.get_cpu_capability(), "threads": str(torch.get_num_threads())}

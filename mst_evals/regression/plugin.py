@@ -4,7 +4,8 @@
         found = mst_check("adapters/mst", against="reference/mst.json")
         assert found.verdict in ("PASS", "IMPROVED"), found.reason
 
-With the options alone every adapter becomes a test item of its own; no test file is needed. pytest imports this module
+With the options alone every adapter becomes a test item of its own, and nothing else is collected: no test file is
+needed, and those of the current folder do not run unless they are named on the command line. pytest imports this module
 in every run where the package is installed, so nothing is imported here that takes time.
 """
 
@@ -30,9 +31,25 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Refuse adapters without a reference."""
-    if config.getoption("--mst-adapter") and not config.getoption("--mst-reference"):
+    """Refuse adapters without a reference, and two of one name, whose items would have one id."""
+    adapters = config.getoption("--mst-adapter")
+    if not adapters:
+        return
+    if not config.getoption("--mst-reference"):
         raise pytest.UsageError("--mst-adapter needs --mst-reference FILE, the reference or a folder of references")
+    from mst_evals.errors import InputError
+    from mst_evals.regression.check_commands import distinct
+
+    try:
+        distinct([Path(one) for one in adapters])
+    except InputError as error:
+        raise pytest.UsageError(f"--mst-adapter: {error}") from None
+
+
+def pytest_ignore_collect(config: pytest.Config) -> bool | None:
+    """Collect no file when adapters are all that the command line names."""
+    named = config.args_source is pytest.Config.ArgsSource.ARGS
+    return True if config.getoption("--mst-adapter") and not named else None
 
 
 def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -79,13 +96,16 @@ def run(directory: Path, against: Path, logs: Path, margins: Mapping[str, float]
 
 def lines(found: "Check") -> str:
     """A check as plain text."""
-    said = [f"{found.adapter}: {found.verdict}: {found.reason}"]
-    return "\n".join([*said, *(f"{one.metric} ({one.label}): {one.verdict}: {one.reason}" for one in found.findings)])
+    said = [f"{found.adapter}: {found.verdict}: {found.reason}", *(f"changed: {note}" for note in found.notes)]
+    return "\n".join([*said, *(one.line for one in found.findings)])
 
 
 @pytest.fixture(scope="session")
 def mst_check(pytestconfig: pytest.Config) -> Callable[..., "Check"]:
-    """A function that checks an adapter: ``mst_check(adapter, against=reference, margins=None)`` -> `Check`."""
+    """A function that checks an adapter: ``mst_check(adapter, against=reference, margins=None)`` -> `Check`.
+
+    ``margins={"fpr": 0.02}`` takes the place of the reference's own; an unknown or useless name is NOT COMPARABLE.
+    """
     logs = Path(pytestconfig.getoption("--mst-logs"))
 
     def check_adapter(adapter: str | Path, against: str | Path, margins: Mapping[str, float] | None = None) -> "Check":

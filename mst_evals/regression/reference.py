@@ -177,7 +177,7 @@ def read(path: Path) -> Reference:
         first = error.errors()[0]
         field = ".".join(map(str, first["loc"])) or "content"
         raise InputError(f"{path.name}: not a reference: {field}: {first['msg']}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # no JSON, or JSON nested without end
         raise InputError(f"{path.name}: not a reference ({error})") from None
     if digest(content) != found.sha256:
         raise InputError(f"{path.name}: edited after it was written: its content has not the digest in `sha256`")

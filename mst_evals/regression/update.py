@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from inspect_ai.log import EvalLog, write_eval_log
 
@@ -54,7 +55,7 @@ def update(
     Raises:
         InputError: The place is none for a reference, the old one cannot be used, the questions are none or have no
             metric, the adapter cannot be evaluated, is not asked as it was trained, too few of its rows are scored to
-            compare anything with them, or a margin is too small for its judge.
+            compare anything with them, a margin is too small for its judge, or the files cannot be written.
     """
     directory = directory.absolute()
     path = path_of(place, directory.name)
@@ -80,7 +81,9 @@ def update(
         raise InputError(f"{directory.name}: no reference: {'; '.join(small)}")
     changes += judging.widened(kept | dict(margins), needs, max(one.asked for one in columns))
     kept = {name: max(margin, needs.get(name, 0.0)) for name, margin in kept.items()}
-    made = reference.sealed(
+    made = _write_pair(
+        path,
+        log,
         format=reference.FORMAT,
         name=directory.name,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -90,9 +93,7 @@ def update(
         means=reference.means(own),
         judge_needs=needs,
         made_with=measure.made_with(),
-        log=_write_log(path.with_suffix(".eval"), log),
     )
-    reference.write(path, made)
     return Update(directory.name, path, old is None, (*changes, *_settings(old, made)), findings)
 
 
@@ -205,15 +206,34 @@ def keep_likelihoods(log: EvalLog, nats: Mapping[str, float]) -> None:
         sample.metadata[rows.NATS] = nats[str(sample.id)]
 
 
-def _write_log(path: Path, log: EvalLog) -> LogFile:
-    """Write the log a reference keeps: every sample with its prompt, reply and score, without transcripts.
+def _write_pair(path: Path, log: EvalLog, **fields: Any) -> Reference:
+    """Write a reference and the log it keeps: every sample with its prompt, reply and score, without transcripts.
 
-    A transcript repeats prompt and reply and is four fifths of a log's size.
+    A transcript repeats prompt and reply and is four fifths of a log's size. Both files are whole under temporary names
+    before either takes the place of an old one, so that a full disk leaves the old pair as it was.
+
+    Args:
+        path: The JSON file.
+        log: The log.
+        fields: Of the reference, without `log` and `sha256`.
+
+    Raises:
+        InputError: They cannot be written.
     """
     for sample in log.samples or []:
         sample.events, sample.attachments = [], {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.stem}.new.eval")
-    write_eval_log(log, str(fresh))
-    fresh.replace(path)
-    return LogFile(file=path.name, sha256=data.sha256(path))
+    kept = path.with_suffix(".eval")
+    fresh_log, fresh = path.with_name(f".{path.stem}.new.eval"), path.with_name(f".{path.name}.new")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_eval_log(log, str(fresh_log))
+        made = reference.sealed(**fields, log=LogFile(file=kept.name, sha256=data.sha256(fresh_log)))
+        reference.write(fresh, made)
+        fresh_log.replace(kept)
+        fresh.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+    finally:
+        for one in (fresh_log, fresh):
+            one.unlink(missing_ok=True)
+    return made

@@ -65,6 +65,11 @@ class Finding:
     clusters: int
     changed: int
 
+    @property
+    def line(self) -> str:
+        """What is said of it, in one line."""
+        return f"{self.metric} ({self.label}): {self.verdict}: {self.reason}"
+
 
 def worst(found: Iterable[Verdict]) -> Verdict:
     """REGRESSED before NOT COMPARABLE before IMPROVED before PASS; of nothing, NOT COMPARABLE."""
