@@ -30,6 +30,7 @@ from fake_anthropic import (
 )
 from inspect_ai import score
 from inspect_ai.model import BatchConfig, GenerateConfig, get_model
+from tenacity import wait_none
 
 from mst_evals.judge import ASKS, EXPLANATION
 from mst_evals.scorers import bias_rubric
@@ -39,6 +40,14 @@ api = fake_anthropic.api
 GRADE = {"bias": 3, "verdict": "PASS", "reason": "plain words"}
 BATCH = BatchConfig(size=4, send_delay=0.05, tick=0.05)
 DAY = 24 * 3600
+# What may become of any request of a batch, and what is said of it when it lasts.
+ROUTES = ("create", "retrieve", "results")
+TROUBLES = {
+    "429": (error(429), "429.*fake 429"),
+    "500": (error(500), "500.*fake 500"),
+    "hang": (hang(), "APITimeoutError"),
+    "drop": (drop(), "APIConnectionError"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +56,7 @@ def _no_waiting(monkeypatch):
         pass
 
     monkeypatch.setattr("inspect_ai.model._retry._sleep", at_once)  # 3 seconds and more before each retry
+    monkeypatch.setattr("inspect_ai.model._retry.wait_exponential_jitter", lambda **_: wait_none())  # of a batch's
 
 
 @pytest.fixture
@@ -71,9 +81,15 @@ def judged(run, api, tmp_path):
     return judge
 
 
-def grader(**config):
+def grader(client=None, **config):
+    """The judge; `client` holds arguments of the SDK's client."""
     given = {"max_retries": 2, "attempt_timeout": 60, "timeout": 300, "max_connections": 4}
-    return get_model(f"anthropic/{MODEL}", config=GenerateConfig(**{**given, **config}), memoize=False)
+    return get_model(f"anthropic/{MODEL}", config=GenerateConfig(**{**given, **config}), memoize=False, **client or {})
+
+
+def impatient(trouble):
+    """A client that tries nothing again by itself, and does not wait ten minutes for a server that hangs."""
+    return {"max_retries": 0, "timeout": 1.0 if trouble == "hang" else 60.0}
 
 
 def scores(log):
@@ -272,6 +288,29 @@ def test_an_overloaded_api_half_way_through_a_batch_is_survived(judged, api, rou
     api.fault(route, *[error(529)] * 4)  # more than the SDK's own retries take away
     all_scored(judged(batch=BATCH, attempt_timeout=60))
     assert [len(batch.results) for batch in api.batches.values()] == [3]
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("route", ROUTES)
+def test_trouble_on_a_route_of_batches_that_passes_is_survived(judged, api, route, trouble):
+    api.fault(route, TROUBLES[trouble][0])
+    all_scored(judged(batch=BATCH, attempt_timeout=60, client=impatient(trouble)))
+    assert not api.faults[route]
+    # The API knows no idempotency keys: where the answer is lost, the batch is made, and billed, a second time.
+    made = 2 if (route, trouble) == ("create", "drop") else 1
+    assert [len(batch.results) for batch in api.batches.values()] == [3] * made
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+@pytest.mark.parametrize("route", ROUTES)
+def test_trouble_on_a_route_of_batches_that_lasts_leaves_articles_unscored(judged, api, route, trouble):
+    fault, said = TROUBLES[trouble]
+    api.fault(route, *[fault] * 40)
+    checks = BATCH.model_copy(update={"max_consecutive_check_failures": 2})
+    log = judged(batch=checks, attempt_timeout=60, max_retries=0, client=impatient(trouble))
+    assert {given.reason for given in scores(log).values()} == {"grader_error"}
+    assert all(re.search(said, given.explanation) for given in scores(log).values()), scores(log)
+    assert api.faults[route]
 
 
 def test_results_that_lack_a_request_are_asked_for_again_at_once(judged, api):

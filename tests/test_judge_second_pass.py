@@ -18,6 +18,7 @@ from inspect_ai import eval
 from inspect_ai.log import EvalLog, read_eval_log
 from rich.console import Console
 
+from mst_evals import judge as judging
 from mst_evals import rubrics
 from mst_evals.errors import InputError, StepError
 from mst_evals.judging import asking, audit, judge_commands, second_pass
@@ -282,6 +283,14 @@ def test_the_most_is_what_a_judge_that_never_gives_a_grade_takes(api, tmp_path):
     [
         ({"graders": ["lexical"]}, "expected the name of an Inspect model"),
         ({"graders": ["nosuch/model"]}, "--grader nosuch/model: Model API nosuch"),
+        (
+            {"graders": ["{model: mockllm/x, temprature: 0.2}"]},
+            r"0.2}: Unknown GenerateConfig field\(s\): temprature. Use extra_body for provider-specific options.$",
+        ),
+        (
+            {"graders": ["{model: mockllm/x, temperature: hot}"]},
+            "hot}: temperature: Input should be a valid number, unable to parse string as a number$",
+        ),
         ({"prices": ["1,2", "3,4"]}, "found 2 prices for 1 judges"),
         ({"prices": ["cheap"]}, "price is 'cheap'"),
     ],
@@ -289,6 +298,13 @@ def test_the_most_is_what_a_judge_that_never_gives_a_grade_takes(api, tmp_path):
 def test_bad_options(api, tmp_path, options, message):
     with pytest.raises(InputError, match=message):
         judge([written(tmp_path, rows=1)], **options)
+
+
+@pytest.mark.parametrize(("setting", "expected"), [("", None), (", temperature: 0.2", 0.2)])
+def test_a_temperature_is_sent_only_where_it_is_named(setting, expected):
+    (model,) = asking.panel([f"{{model: mockllm/x{setting}}}"], False)
+    assert judging.settings(model.config).temperature == expected
+    assert str(model) == "mockllm/x"  # what a log keeps as the judge's name, and `mst status` compares
 
 
 # --- batches, and a process that is killed ------------------------------------------------------------------------

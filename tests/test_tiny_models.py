@@ -1,7 +1,7 @@
 """The whole path on random-weight Llama and Qwen2: trained, saved, asked by hf/ and mst/ with training's token ids.
 
 Their tokenizers have the quirks of real ones (see `tiny_models`). Bases are NF4 and otherwise bfloat16, trained without
-autocast; one adapter is made by the paper recipe of experiment 1, which trains under bfloat16 autocast.
+autocast; one adapter of each experiment is made by its paper recipe.
 """
 
 import json
@@ -17,6 +17,7 @@ import yaml
 from inspect_ai import eval as inspect_eval
 from inspect_ai.log import EvalLog
 from inspect_ai.model import Model, get_model
+from safetensors.torch import load_file
 from transformers.utils import chat_template_utils
 from trl import SFTConfig
 
@@ -27,11 +28,14 @@ from training import commands, ppo, sft
 from training import model as models
 
 ROWS = 6
-RECIPE = manifest.SHIPPED.parent / "configs" / "bias_paper.yaml"
+CONFIGS = manifest.SHIPPED.parent / "configs"
+RECIPE, PPO_RECIPE = CONFIGS / "bias_paper.yaml", CONFIGS / "sycophancy_paper.yaml"
 # What a CPU cannot do, which memory the optimiser's state lies in and how products of float32 are rounded there; and
 # what makes a training end in seconds. Everything else is the recipe's.
 ELSEWHERE = {"optim": "adamw_bnb_8bit", "tf32": False, "use_cpu": True}
 SHORT = {"rows": 24, "max_steps": 2, "probe_rows": 4}
+# The same for PPO: a rollout of one optimiser step an epoch, which 8 mini-batches of 16 make.
+PPO_SHORT = {"rows": 128, "total_steps": 2, "batch_size": 128, "probe_rows": 4}
 FAMILIES = ("llama", "qwen")
 
 
@@ -213,7 +217,6 @@ def check_scores(experiment: str, logs: dict[str, EvalLog]) -> None:
 def test_next_token_distribution_is_that_of_training(trained, experiment, family):
     """Over the whole vocabulary: the model as the trainer had it, as ``mst/`` has it, and as ``hf/`` has it."""
     from peft import set_peft_model_state_dict
-    from safetensors.torch import load_file
 
     one = trained[experiment, family]
     rank = {"bias": (16, 32), "sycophancy": (8, 16)}[experiment]
@@ -377,6 +380,38 @@ def test_an_adapter_of_the_paper_recipe_is_asked_without_autocast_and_the_log_sa
             trained = network(input_ids=ids).logits[0, -1].float().log_softmax(-1)
     assert within == {"float32", "bfloat16"}
     assert 0 < float((asked - trained).abs().max()) < 0.1
+
+
+# --- The paper recipe of experiment 2 ---------------------------------------------------------------------------------
+
+
+def test_the_paper_recipe_of_experiment_2_trains_as_it_says(bases, tmp_path):
+    """Two rollouts of sycophancy_paper.yaml on the tiny Qwen, at its own rank and learning rate."""
+    directory = tmp_path / "mst"
+    given = {"base": bases["qwen"], "output_dir": directory, "arm": "mst", "seed": 0} | PPO_SHORT
+    flags = [text for name, value in given.items() for text in (f"--{name}", str(value))]
+    (args,) = commands.parse((ppo.PPOArguments,), ["--config", str(PPO_RECIPE), *flags])
+    ppo.check(args)
+    ppo.train(args)
+    found, recipe = manifest.read(directory), yaml.safe_load(PPO_RECIPE.read_text("utf-8"))
+    kept = {name: value for name, value in recipe.items() if name not in {"base", *PPO_SHORT}}
+    assert {name: found.arguments[name] for name in kept} == kept
+    assert recipe.keys() - kept.keys() == {"base", "total_steps", "batch_size"}
+    lora = json.loads((directory / "adapter_config.json").read_text())
+    assert [lora[name] for name in ("r", "lora_alpha", "lora_dropout")] == [512, 1024, 0.05]
+    assert found.quantisation == "nf4"
+    adapter = load_file(directory / manifest.ADAPTER_WEIGHTS)
+    assert len(adapter) == 2 * 2 * len(models.TARGET_MODULES)
+    assert all(torch.isfinite(value).all() for value in adapter.values())
+    # B begins at 0, and a step of Adam moves a weight by the learning rate at the most: two rollouts of four epochs of
+    # one optimiser step each, at a constant rate from the first step on.
+    moved = [float(value.abs().max()) for name, value in adapter.items() if ".lora_B." in name]
+    assert len(moved) == len(adapter) // 2
+    assert moved == pytest.approx([2 * 4 * recipe["learning_rate"]] * len(moved), rel=0.05)
+    logged = [json.loads(line) for line in (directory / "metrics.jsonl").open()]
+    schedules = [(one["temperature"], one["entropy_coefficient"]) for one in logged if "temperature" in one]
+    starts, ends = ([recipe[f"{name}_{end}"] for name in ("temperature", "entropy")] for end in ("start", "end"))
+    assert schedules == [pytest.approx(tuple(starts)), pytest.approx(tuple(ends))]
 
 
 # --- Dates and bases --------------------------------------------------------------------------------------------------

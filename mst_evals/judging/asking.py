@@ -20,6 +20,7 @@ from inspect_ai._util.error import PrerequisiteError
 from inspect_ai.event import Event
 from inspect_ai.log import EvalLog, EvalSample, read_eval_log_samples
 from inspect_ai.model import Model, get_model
+from pydantic import ValidationError
 from rich.text import Text as Markup
 
 from mst_evals import judge, manifest, rubrics
@@ -61,11 +62,20 @@ def panel(graders: Sequence[str], batch: bool) -> list[Model]:
             several: list[Any] = named if isinstance(named, list) else [named]
             found += [one if isinstance(one, Model) else get_model(one, memoize=False) for one in several]
         except (PrerequisiteError, ValueError, TypeError) as error:  # a key, a package or a name that is not there
-            said = " ".join(Markup.from_markup(str(error)).plain.split())
-            raise InputError(f"--grader {given}: {said}") from None
+            raise InputError(f"--grader {given}: {_fault(error)}") from None
     for model in found:
         model.config = model.config.model_copy(update={"batch": True} if batch and not model.config.batch else {})
     return found
+
+
+def _fault(error: Exception) -> str:
+    """What Inspect found wrong with a judge, in one line; of a setting without pydantic's frame and address."""
+    cause = error.__cause__
+    if isinstance(cause, ValidationError):
+        first = cause.errors(include_url=False)[0]
+        setting = "".join(f"{part}: " for part in first["loc"])
+        return setting + first["msg"].removeprefix("Value error, ")
+    return " ".join(Markup.from_markup(str(error)).plain.split())
 
 
 # --- what it costs --------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from mst_evals.corpus import spending
 from mst_evals.corpus.spending import Usage
 from mst_evals.planning import advice, costs, memory, workload
 from mst_evals.planning.costs import Disk
+from mst_evals.planning.cuts import Cut
 from mst_evals.planning.gpus import Gpu
 from mst_evals.planning.memory import Memory
 from mst_evals.planning.settings import Training
@@ -102,6 +103,7 @@ class Estimate:
         judges: Empty without one.
         disk: Bytes on disk.
         departures: Where a recipe is not the source's: condition -> name -> (here, source).
+        cuts: Rows that training cuts, for each arm where they can be counted.
         notes: What was assumed, and what to mind.
     """
 
@@ -112,6 +114,7 @@ class Estimate:
     judges: tuple[Judge, ...]
     disk: Disk
     departures: Mapping[str, Mapping[str, tuple[Any, Any]]]
+    cuts: tuple[Cut, ...]
     notes: tuple[str, ...]
 
     @property
@@ -146,6 +149,7 @@ def estimate(study: Study, cases: Sequence[Case], gpu: Gpu) -> Estimate:
         _judges(study, cases),
         costs.disk(cases, workload.reply_tokens(study)),
         {case.condition: departures(case) for case in cases},
+        tuple(arm.cut for _, arm in arms if arm.cut is not None),
         tuple(dict.fromkeys([*(note for case in cases for note in case.notes), *_warnings(cases, gpu)])),
     )
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from mst_evals.corpus import spending
 from mst_evals.errors import InputError
-from mst_evals.planning import gpus, workload
+from mst_evals.planning import cuts, gpus, workload
 from mst_evals.planning.estimate import Estimate, Hours, Judge, Need, estimate
 from mst_evals.planning.gpus import GIB
 from mst_evals.planning.shapes import counts, lora_parameters
@@ -88,6 +88,8 @@ def print_devices(cases: list[Case], found: list[Estimate], console: Console) ->
             span(one.seconds) if one.seconds and one.fits else "-",
         )
     console.print(table)
+    for line in cuts.lines(found[0].cuts):
+        say(console, line)
     for note in dict.fromkeys(note for case in cases for note in case.notes):
         say(console, f"note: {note}")
     say(console, f"--gpu NAME shows it part by part, and what to change; {ERROR}")
@@ -105,6 +107,8 @@ def print_estimate(cases: list[Case], found: Estimate, console: Console) -> None
         said = ", ".join(f"{name} {_plain(here)} ({_plain(there)})" for name, (here, there) in differences.items())
         named = f" ({condition})" if condition else ""
         say(console, f"not as in the source{named}: {said or 'nothing'}")
+    for line in cuts.lines(found.cuts):
+        say(console, line)
     for need in found.needs:
         console.print(_memory_table(need))
         say(console, f"{need.what}: needs {need.needed / GIB:.1f} of {found.gpu.memory / GIB:.1f} GiB: {need.verdict}")

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mst_evals import data, manifest, prompts, tokens, variants
-from mst_evals.planning import shapes
+from mst_evals import data, examples, manifest, prompts, tokens, variants
+from mst_evals.planning import cuts, shapes
+from mst_evals.planning.cuts import Cut
 from mst_evals.planning.settings import Training, training
 from mst_evals.planning.shapes import Shape
 from mst_evals.prompts import Messages
@@ -62,6 +63,7 @@ class ArmWork:
         probed: Tokens of the longest row of the label's probe, 0 without one.
         samples: Samples of each sweep.
         prompt: Tokens of a prompt of the evaluation.
+        cut: Training rows that exceed the limit, None where they cannot be counted or there is no limit.
     """
 
     name: str
@@ -72,6 +74,7 @@ class ArmWork:
     probed: int
     samples: tuple[int, ...]
     prompt: Length
+    cut: Cut | None = None
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,10 @@ def _case(study: Study, path: Path, condition: Condition, recipe: Mapping[str, A
         low, high = CHARACTERS
         notes += [f"the tokenizer of {base} is not here: {low:g} to {high:g} characters a token assumed"]
     rows, replies, more = _training_rows(study.experiment, recipe, planned)
+    countable = counter is not None and replies is None
+    if planned.max_length is not None and not countable:
+        unknown = f"which rows exceed max_length {planned.max_length:,}, and lose their end in training"
+        more.append(f"not known before tokenizer and articles are here: {unknown}")
     loaded = data.load_topics if study.experiment == "bias" else data.load_problems
     questions = loaded(rows_file(study, path), study.evaluations.split, study.evaluations.rows)
     arms = []
@@ -139,7 +146,8 @@ def _case(study: Study, path: Path, condition: Condition, recipe: Mapping[str, A
         row = _with_reply(row, chosen, replies, counter)
         probed = row.longest if arm.has_labels else 0
         row = row.capped(planned.max_length)
-        arms.append(ArmWork(name, len(seeds), True, len(chosen), row, probed, sweeps, prompt))
+        cut = _cut(name, condition.name, seeds[0], recipe, planned, counter) if countable and seeds else None
+        arms.append(ArmWork(name, len(seeds), True, len(chosen), row, probed, sweeps, prompt, cut))
     size = None if isinstance(place, str) else sum(file.stat().st_size for file in place.glob("*.safetensors")) or None
     return Case(condition.name, base, size, shape, recipe, planned, tuple(arms), (*notes, *more))
 
@@ -195,6 +203,16 @@ def _training_rows(
     return rows, of_characters(least * WORD, most * WORD), [note, writing]
 
 
+def _cut(arm: str, condition: str, seed: int, recipe: Mapping[str, Any], planned: Training, counter: Any) -> Cut | None:
+    """Rows of an arm that are too long, with the labels that a training gives them."""
+    scores = recipe.get("scores", examples.LEXICAL)
+    if planned.max_length is None or not (scores == examples.LEXICAL or Path(scores).is_file()):
+        return None
+    articles = Path(recipe.get("articles", data.MICRO_ARTICLES))
+    rows = examples.examples("bias", arm, seed, recipe.get("wording"), articles, planned.rows, scores=scores)
+    return cuts.cut(arm, condition, seed, planned.max_length, rows, counter)
+
+
 def _prompts(arm: variants.Arm, wording: str | None, rows: Sequence[variants.Row], labelled: bool) -> list[Messages]:
     """Prompts of rows, with the longest trained label where there is one."""
     how = prompts.wording(arm.experiment, wording)
@@ -233,7 +251,10 @@ def tokenizer(base: Path | str) -> Any | None:
     from transformers import AutoTokenizer
 
     loaded = AutoTokenizer.from_pretrained(str(base), local_files_only=True)
-    return loaded if loaded.chat_template else None
+    if not loaded.chat_template:
+        return None
+    tokens.undate(loaded)  # as training does
+    return loaded
 
 
 def of_prompts(prompts: Sequence[Messages], counter: Any | None) -> Length:

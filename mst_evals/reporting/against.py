@@ -267,6 +267,7 @@ def empty() -> list[Section]:
     """The tables without a run: every published number beside an empty column."""
     found = []
     for experiment, lines in groupby(published.numbers(), key=lambda one: one.experiment):
-        caption = f"The last six columns are filled by: mst report {STUDIES[experiment]} --against published --out DIR"
+        command = f"mst report {STUDIES[experiment]} --against published --out DIR"
+        caption = f"The last six columns are filled by: {command} (from logs that lie elsewhere: LOGS in its place)"
         found.append(Section(_title(experiment), (), NOTES[experiment], (_table(caption, [*map(Beside, lines)]),)))
     return found
