@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 def subject(plan: Plan, job: Job) -> tuple[str, dict[str, Any]]:
     """Model name and model arguments for Inspect; the name of a directory is relative to the study's folder.
 
-    ``mst/`` asks a base of ours in NF4. Any other base, or one that is trained on without NF4, goes through ``hf/`` with
-    the trainer's own settings, so that base and adapters are asked alike.
+    ``mst/`` asks a base of ours in NF4. Any other base, or one that is trained on without NF4, goes through ``hf/``
+    with the trainer's own settings, so that base and adapters are asked alike.
     """
     if job.make is not None:
         return f"mst/{job.make.place}", {}
