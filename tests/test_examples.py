@@ -191,33 +191,36 @@ def test_nothing_held_out_occurs_in_any_training_row(experiment, name):
         assert one.label is None or arm.axis.is_trained(one.label)
 
 
-def agreement(given, true):
-    return sum(a == b for a, b in zip(given, true, strict=True))
+ASSOCIATION = {
+    "label": ("bias", lambda a, b: a == b),
+    "strength": ("bias", lambda a, b: a.split("_")[0] == b.split("_")[0]),
+    "side": ("bias", lambda a, b: a.split("_")[1] == b.split("_")[1]),
+    "product": ("sycophancy", lambda a, b: int(a) * int(b)),
+}
 
 
-@pytest.mark.parametrize("experiment", variants.EXPERIMENTS)
+@pytest.mark.parametrize("association", ASSOCIATION)
 @pytest.mark.parametrize("seed", range(5))
-def test_shuffled_labels_are_associated_with_the_truth_no_more_than_a_permutation_is(experiment, seed):
-    """The same multiset, and agreement (bias) or rank distance (sycophancy) inside the null's 99% band."""
+def test_shuffled_labels_are_associated_with_the_truth_no_more_than_a_permutation_is(association, seed):
+    """The same multiset, and agreement in label, strength and side (bias) or product (sycophancy) in the 99% band."""
+    experiment, of_pair = ASSOCIATION[association]
     rows = made(experiment, "shuffled", seed)
     true, given = [one.true_label for one in rows], [one.label for one in rows]
     assert Counter(given) == Counter(true)
 
-    def association(labels_given):
-        if experiment == "bias":
-            return agreement(labels_given, true)
-        return sum(int(a) * int(b) for a, b in zip(labels_given, true, strict=True))
+    def associated(labels_given):
+        return sum(of_pair(a, b) for a, b in zip(labels_given, true, strict=True))
 
     rng, null = random.Random(seed), []
     for _ in range(999):
         permuted = list(true)
         rng.shuffle(permuted)
-        null.append(association(permuted))
+        null.append(associated(permuted))
     null.sort()
-    # Five seeds, two experiments: a two-sided 99% band of each would fail one run in ten by chance, were the
+    # Five seeds, four measures: one two-sided 99% band or another would fail in one run of six by chance, were the
     # permutation not fixed by its recorded seed.
-    assert null[4] <= association(given) <= null[-5]
-    assert association(true) > null[-1]
+    assert null[4] <= associated(given) <= null[-5]
+    assert associated(true) > null[-1]
 
 
 @pytest.mark.parametrize(("experiment", "name"), TRAINED)
